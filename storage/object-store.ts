@@ -1,0 +1,123 @@
+/**
+ * The port that every backend implements: bytes by key, and nothing a registry knows. Keys are `/`-joined words of
+ * printable ASCII; no key is a prefix of another up to a `/`. Two kinds of object, because they have different laws:
+ *
+ *   records   small, whole, compare-and-set: what the registry knows
+ *   content   large, write-once, at keys that are never used again: what the registry keeps
+ *
+ * Absence is an answer, not a failure. A method throws only when the backend could not do what was asked: a
+ * RegistryError STORAGE_FULL or STORAGE_UNAVAILABLE where the cause is known, the backend's own error otherwise.
+ */
+import type { Readable } from 'node:stream'
+import type { Io } from '../oci/io.ts'
+
+/** Bytes of a record with what it takes to replace it. */
+export interface StoredRecord {
+  readonly bytes: Buffer
+  /** Differs for any two different contents of one key. */
+  readonly etag: string
+  /** When it was written, in ms since the epoch by the store's clock. */
+  readonly modifiedMs: number
+  /** What `isCurrent` compares; absent where the backend has no cheap way to tell. */
+  readonly version?: string
+}
+
+/** How a write ended. `undefined`: the condition did not hold and nothing was written. */
+export type Written = { readonly etag: string; readonly modifiedMs: number } | undefined
+
+/** What must hold for a mutation to happen. A key is written with conditions always or never: the two do not mix. */
+export type Condition = { readonly ifAbsent: true } | { readonly ifMatch: string }
+
+export interface MutationOptions extends Io {
+  /** ms since the epoch after which the mutation must not happen any more. Throws STORAGE_UNAVAILABLE when it is late. */
+  readonly deadlineMs: number
+  readonly condition?: Condition
+}
+
+export interface ListOptions extends Io {
+  /** Only keys that sort after this one. */
+  readonly after?: string
+  readonly limit: number
+}
+
+export interface KeyPage {
+  /** In byte order. */
+  readonly keys: readonly string[]
+  readonly more: boolean
+}
+
+/** A half-open range of bytes: `end` is the offset after the last one. */
+export interface ByteRange {
+  readonly start: number
+  readonly end: number
+}
+
+/**
+ * Opened content. `file`: can be read at any position, or sent by its descriptor; whoever opened it closes it.
+ * `stream`: the range that was asked for; must be consumed or destroyed. `bytes`: all of it, already in memory.
+ */
+export type OpenContent =
+  | { readonly kind: 'bytes'; readonly size: number; readonly bytes: Buffer }
+  | { readonly kind: 'file'; readonly size: number; readonly fd: number; close(): void }
+  | { readonly kind: 'stream'; readonly size: number; readonly stream: Readable }
+
+/**
+ * Content in the making. Plain data, so that the next request, or another process, can go on with it. `owner` groups
+ * uploads for counting and is a word of the caller's; `state` belongs to the backend.
+ */
+export interface Upload {
+  readonly id: string
+  readonly owner: string
+  readonly state?: string
+}
+
+/** Sees every byte that is appended, once and in order, while it is being stored. */
+export interface Witness {
+  update(chunk: Uint8Array): void
+}
+
+export interface AppendOptions extends Io {
+  /** Where the bytes begin; anything stored beyond is cut off first. */
+  readonly offset: number
+  readonly witness: Witness
+}
+
+export interface ObjectStore {
+  /** The record at a key, or undefined. Sees every write that was acknowledged before. */
+  read(key: string, io: Io): Promise<StoredRecord | undefined>
+  /** Whether what was read before is still what stands there, answered without waiting; false when in doubt. */
+  isCurrent?(key: string, version: string): boolean
+  /** Writes a whole record: durable when it resolves, never seen half. Undefined: the condition did not hold. */
+  write(key: string, bytes: Uint8Array, options: MutationOptions): Promise<Written>
+  /** Removes a record. True if it is gone now, also if it never was; false: the condition did not hold. */
+  remove(key: string, options: MutationOptions): Promise<boolean>
+  /** One page of the keys under a prefix, records and complete content alike. */
+  list(prefix: string, options: ListOptions): Promise<KeyPage>
+
+  /** Starts an upload with a fresh id of 128 random bits, which will be the last word of its content's key. */
+  begin(owner: string, io: Io): Promise<Upload>
+  /** How many bytes an upload holds, or undefined when there is no such upload. */
+  uploaded(upload: Upload, io: Io): Promise<number | undefined>
+  /**
+   * Adds bytes and returns the new size. When the source or the store fails, or the signal aborts, what has been
+   * stored until then stays, and `uploaded` tells how much. One writer at a time: throws UPLOAD_BUSY otherwise.
+   * Throws UPLOAD_UNKNOWN when the upload is gone, UPLOAD_OUT_OF_ORDER when it is shorter than `offset`.
+   */
+  append(upload: Upload, source: Readable, options: AppendOptions): Promise<number>
+  /** All bytes of an upload, to look at again. Undefined when there is no such upload. */
+  reread(upload: Upload, io: Io): Promise<Readable | undefined>
+  /** Makes an upload content, durable when it resolves, and returns its key. Never copies. Throws UPLOAD_UNKNOWN. */
+  complete(upload: Upload, io: Io): Promise<string>
+  /** Forgets an upload, or content that nothing names yet, and frees what it held. Forgetting twice is success. */
+  abort(upload: Upload, io: Io): Promise<void>
+  /** Uploads of an owner, or of all, with the time of their last byte. */
+  uploads(owner: string | undefined, io: Io): Promise<{ upload: Upload; modifiedMs: number }[]>
+
+  /** Opens content, or a range of it; undefined when there is none. */
+  open(key: string, io: Io & { readonly range?: ByteRange }): Promise<OpenContent | undefined>
+  /** Throws STORAGE_FULL unless `bytes` more can be expected to fit with the reserve untouched. */
+  reserve(bytes: number, io: Io): Promise<void>
+  /** Throws STORAGE_UNAVAILABLE or STORAGE_FULL with the reason when the store cannot serve. Writes nothing. */
+  check(io: Io): Promise<void>
+  close(): Promise<void>
+}
