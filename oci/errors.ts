@@ -15,7 +15,11 @@ const faults = {
   SIZE_INVALID: [400, 'SIZE_INVALID', 'provided length did not match content length'],
   MANIFEST_UNKNOWN: [404, 'MANIFEST_UNKNOWN', 'manifest unknown to registry'],
   MANIFEST_INVALID: [400, 'MANIFEST_INVALID', 'manifest invalid'],
-  MANIFEST_BLOB_UNKNOWN: [400, 'MANIFEST_BLOB_UNKNOWN', 'manifest references a manifest or blob unknown to registry'],
+  MANIFEST_BLOB_UNKNOWN: [
+    400,
+    'MANIFEST_BLOB_UNKNOWN',
+    'manifest references a manifest or blob unknown to registry',
+  ],
   MANIFEST_TOO_LARGE: [413, 'MANIFEST_INVALID', 'manifest is too large'],
   BODY_TOO_LARGE: [413, 'SIZE_INVALID', 'request body is too large'],
   TAG_INVALID: [400, 'MANIFEST_INVALID', 'invalid tag'],

@@ -33,7 +33,8 @@ export function parseDigest(text: string): Digest {
 
 /** Throws NAME_INVALID. */
 export function parseRepositoryName(text: string): RepositoryName {
-  const fits = text.length <= maxNameLength && text.split('/', maxNameComponents + 1).length <= maxNameComponents
+  const fits =
+    text.length <= maxNameLength && text.split('/', maxNameComponents + 1).length <= maxNameComponents
   if (fits && namePattern.test(text)) return text as RepositoryName
   throw new RegistryError('NAME_INVALID', {
     message:

@@ -63,7 +63,7 @@ export type OpenContent =
 
 /**
  * Content in the making. Plain data, so that the next request, or another process, can go on with it. `owner` groups
- * uploads for counting and is a word of the caller's; `state` belongs to the backend.
+ * uploads for counting: a word of letters, digits, "-" and "_". `state` belongs to the backend.
  */
 export interface Upload {
   readonly id: string
@@ -77,7 +77,7 @@ export interface Witness {
 }
 
 export interface AppendOptions extends Io {
-  /** Where the bytes begin; anything stored beyond is cut off first. */
+  /** Where the bytes begin: the upload's size. */
   readonly offset: number
   readonly witness: Witness
 }
@@ -101,14 +101,17 @@ export interface ObjectStore {
   /**
    * Adds bytes and returns the new size. When the source or the store fails, or the signal aborts, what has been
    * stored until then stays, and `uploaded` tells how much. One writer at a time: throws UPLOAD_BUSY otherwise.
-   * Throws UPLOAD_UNKNOWN when the upload is gone, UPLOAD_OUT_OF_ORDER when it is shorter than `offset`.
+   * Throws UPLOAD_UNKNOWN when the upload is gone, UPLOAD_OUT_OF_ORDER when `offset` is not its size.
    */
   append(upload: Upload, source: Readable, options: AppendOptions): Promise<number>
   /** All bytes of an upload, to look at again. Undefined when there is no such upload. */
   reread(upload: Upload, io: Io): Promise<Readable | undefined>
-  /** Makes an upload content, durable when it resolves, and returns its key. Never copies. Throws UPLOAD_UNKNOWN. */
-  complete(upload: Upload, io: Io): Promise<string>
-  /** Forgets an upload, or content that nothing names yet, and frees what it held. Forgetting twice is success. */
+  /**
+   * Makes an upload of this size content, durable when it resolves, and returns its key. Never copies. Throws
+   * UPLOAD_UNKNOWN when the upload is gone, UPLOAD_BUSY when somebody writes to it or has changed its size.
+   */
+  complete(upload: Upload, size: number, io: Io): Promise<string>
+  /** Forgets an upload and frees what it held. Forgetting twice is success. */
   abort(upload: Upload, io: Io): Promise<void>
   /** Uploads of an owner, or of all, with the time of their last byte. */
   uploads(owner: string | undefined, io: Io): Promise<{ upload: Upload; modifiedMs: number }[]>

@@ -1,0 +1,103 @@
+import Koa from 'koa'
+import { RegistryError } from '../oci/errors.ts'
+import { deleteBlob, getBlob, headBlob } from './blobs.ts'
+import { type Context, type RequestState, requestIo, type Services } from './context.ts'
+import { alive, ready } from './health.ts'
+import { catalog, listReferrers, listTags, search } from './listings.ts'
+import { deleteManifest, getManifest, headManifest, putManifest } from './manifests.ts'
+import { type Kind, type Operation, type OperationOf, parseOperation, requiredLevel } from './operations.ts'
+import { json, respond } from './respond.ts'
+import { appendUpload, cancelUpload, finishUpload, mountOrStart, receiveBlob, startUpload, uploadStatus } from './uploads.ts'
+
+type Handlers = {
+  readonly [K in Kind]: (services: Services, ctx: Context, operation: OperationOf<K>) => Promise<void>
+}
+
+/** The whole API on one screen. An operation without a handler does not compile. */
+const handlers: Handlers = {
+  ping: async (_, ctx) => json(ctx, {}),
+  headBlob,
+  getBlob,
+  deleteBlob,
+  startUpload,
+  mountBlob: mountOrStart,
+  receiveBlob,
+  appendUpload,
+  finishUpload,
+  uploadStatus,
+  cancelUpload,
+  headManifest,
+  getManifest,
+  putManifest,
+  deleteManifest,
+  listTags,
+  listReferrers,
+  catalog,
+  search,
+  searchPing: async (_, ctx) => json(ctx, true),
+  alive,
+  ready,
+}
+
+/** The request's target as it was sent, without what a client adds to it in absolute form. */
+const targetOf = (ctx: Context) => ctx.req.url ?? ''
+
+/** Every request goes through these five, in this order. */
+export function createApp(services: Services): Koa<RequestState> {
+  const app = new Koa<RequestState>()
+  app.use(observed(services))
+  app.use(respond((ctx, error) => failures.set(ctx.req, error)))
+  app.use(async (ctx, next) => {
+    ctx.state.operation = parseOperation(ctx.method, targetOf(ctx))
+    await next()
+  })
+  app.use(authorize(services))
+  app.use(async ctx => {
+    const { operation } = ctx.state
+    if (operation) await dispatch(services, ctx, operation)
+  })
+  // Koa reports here what went wrong after the headers had gone; `observed` has it already.
+  app.on('error', () => {})
+  return app
+}
+
+/** TypeScript cannot see that a table's entry fits the operation whose kind it was found by. */
+function dispatch(services: Services, ctx: Context, operation: Operation): Promise<void> {
+  const handle = handlers[operation.kind] as (services: Services, ctx: Context, operation: Operation) => Promise<void>
+  return handle(services, ctx, operation)
+}
+
+/** What went wrong with a request, for its log line. */
+const failures = new WeakMap<object, unknown>()
+
+const acceptableId = /^[\w.-]{1,64}$/
+
+/** Gives a request its id and its signal, and reports it when its answer has gone. */
+function observed({ observe }: Services): Koa.Middleware<RequestState> {
+  const prefix = Math.random().toString(36).slice(2, 8)
+  let count = 0
+  return async (ctx, next) => {
+    const startedMs = performance.now()
+    const given = ctx.get('X-Request-Id')
+    const id = acceptableId.test(given) ? given : `${prefix}-${(++count).toString(36)}`
+    ctx.state = { id, io: requestIo(ctx.req, ctx.res), principal: { kind: 'anonymous' } }
+    const from = ctx.req.socket.remoteAddress
+    ctx.res.once('close', () => {
+      const { operation } = ctx.state
+      const status = ctx.res.writableFinished ? ctx.res.statusCode : 499
+      const error = failures.get(ctx.req)
+      observe({ event: 'request', id, method: ctx.method, operation, status, ms: performance.now() - startedMs, from, error })
+    })
+    await next()
+  }
+}
+
+/** Decided from the repository's name alone, before storage is touched. */
+function authorize({ policy }: Services): Koa.Middleware<RequestState> {
+  return async (ctx, next) => {
+    const { operation, principal } = ctx.state
+    const level = operation && requiredLevel[operation.kind]
+    if (level && 'name' in operation && !policy.permits(principal, level, operation.name)) throw new RegistryError('DENIED')
+    await next()
+  }
+}

@@ -1,0 +1,113 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { RegistryError } from '../oci/errors.ts'
+
+/** How fast a body must arrive. */
+export interface Pace {
+  /** Longest silence. */
+  readonly idleMs: number
+  /** Least average, once the first `idleMs` are over. */
+  readonly bytesPerSecond: number
+  /** Longest time for a body that is held in memory. */
+  readonly smallBodyMs: number
+}
+
+export const usualPace: Pace = { idleMs: 60_000, bytesPerSecond: 1024, smallBodyMs: 30_000 }
+
+/** Read and thrown away after an early answer, so that a client that is still sending gets to see it. */
+const lingerBytes = 64 * 1024
+const lingerMs = 2_000
+
+const expected = new WeakSet<IncomingMessage>()
+
+/** Marks a request whose client waits for leave before it sends its body (RFC 9110, 10.1.1). */
+export const waitsForLeave = (req: IncomingMessage) => void expected.add(req)
+
+/** The length that a request says its body has; undefined where it does not say. REQUEST_INVALID is Node's to find. */
+export function bodyLength(req: IncomingMessage): number | undefined {
+  const header = req.headers['content-length']
+  if (header !== undefined) return Number(header)
+  return req.headers['transfer-encoding'] === undefined ? 0 : undefined
+}
+
+/** Must be called before a body is read. */
+function begin(req: IncomingMessage, res: ServerResponse): void {
+  if (expected.delete(req)) res.writeContinue()
+}
+
+/**
+ * A body to be stored as it comes. A client that falls silent, or drips, is cut off: the source fails with
+ * REQUEST_TIMEOUT and what had arrived can be gone on with.
+ */
+export function openBody(req: IncomingMessage, res: ServerResponse, pace: Pace): IncomingMessage {
+  begin(req, res)
+  const startedMs = Date.now()
+  const before = req.socket.bytesRead
+  let seen = before
+  const watch = setInterval(() => {
+    const now = req.socket.bytesRead
+    const average = ((now - before) * 1000) / (Date.now() - startedMs)
+    // A source that we ourselves have paused is not the client's fault.
+    if (!req.isPaused() && (now === seen || average < pace.bytesPerSecond)) req.destroy(new RegistryError('REQUEST_TIMEOUT'))
+    seen = now
+  }, pace.idleMs)
+  watch.unref()
+  req.once('close', () => clearInterval(watch))
+  return req
+}
+
+/** A whole body in memory. Throws `tooLarge` as soon as it is, REQUEST_TIMEOUT when it takes too long. */
+export function readBody(
+  req: IncomingMessage,
+  res: ServerResponse,
+  limit: number,
+  pace: Pace,
+  tooLarge: () => RegistryError,
+): Promise<Buffer> {
+  if ((bodyLength(req) ?? 0) > limit) return Promise.reject(tooLarge())
+  begin(req, res)
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let length = 0
+    const settle = (error?: Error) => {
+      clearTimeout(timer)
+      req.off('data', onData).off('end', onEnd).off('close', onClose).off('error', settle)
+      if (error) reject(error)
+      else resolve(Buffer.concat(chunks, length))
+    }
+    const onData = (chunk: Buffer) => {
+      length += chunk.length
+      chunks.push(chunk)
+      if (length > limit) settle(tooLarge())
+    }
+    const onEnd = () => settle()
+    const onClose = () => settle(new Error('the client went away before the end of the body'))
+    const timer = setTimeout(() => settle(new RegistryError('REQUEST_TIMEOUT')), pace.smallBodyMs)
+    req.on('data', onData).on('end', onEnd).on('close', onClose).on('error', settle)
+  })
+}
+
+/** Whether more of a request's body is to come than anybody wants. */
+export function isUnread(req: IncomingMessage): boolean {
+  return !req.complete && bodyLength(req) !== 0
+}
+
+/**
+ * Ends a connection whose client is still sending: after the answer, a little more is read and thrown away, because a
+ * connection that is reset at once takes the answer with it.
+ */
+export function refuseBody(req: IncomingMessage, res: ServerResponse): void {
+  if (!res.headersSent) res.setHeader('Connection', 'close')
+  const { socket } = req
+  // Node would destroy the connection as soon as the answer is handed to the kernel.
+  socket.destroySoon = () => socket.end()
+  const before = socket.bytesRead
+  const close = () => socket.destroy()
+  const timer = setTimeout(close, lingerMs)
+  timer.unref()
+  req.on('data', () => {
+    if (socket.bytesRead - before > lingerBytes && res.writableFinished) close()
+  })
+  req.on('error', () => {})
+  req.once('close', () => clearTimeout(timer))
+  req.resume()
+}

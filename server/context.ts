@@ -1,0 +1,51 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ParameterizedContext } from 'koa'
+import type { AccessPolicy, Principal } from '../auth/access.ts'
+import type { FileSender } from '../kernel/sender.ts'
+import type { Io } from '../oci/io.ts'
+import type { Registry } from '../storage/registry.ts'
+import type { Observe } from './observe.ts'
+import type { Operation } from './operations.ts'
+
+/** All that handlers may use. */
+export interface Services {
+  readonly registry: Registry
+  readonly policy: AccessPolicy
+  readonly observe: Observe
+  /** Largest manifest that is accepted, in bytes. */
+  manifestBytes(): number
+  /** The fast way out for local files, where there is one. */
+  readonly sender: FileSender | undefined
+}
+
+/** What is known of a request, in the order in which it becomes known. */
+export interface RequestState {
+  readonly id: string
+  readonly io: Io
+  operation?: Operation
+  principal: Principal
+}
+
+export type Context = ParameterizedContext<RequestState>
+
+/**
+ * The signal of a request: aborted when its client goes away before the answer is complete. Most requests are over
+ * before anybody asks for it, so it is made when somebody does.
+ */
+export function requestIo(req: IncomingMessage, res: ServerResponse): Io {
+  let controller: AbortController | undefined
+  return {
+    get signal() {
+      if (!controller) {
+        const made = new AbortController()
+        controller = made
+        const abort = () => {
+          if (!res.writableFinished) made.abort(new Error('the client went away'))
+        }
+        if (req.socket.destroyed) abort()
+        else res.once('close', abort)
+      }
+      return controller.signal
+    },
+  }
+}

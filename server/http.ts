@@ -1,0 +1,119 @@
+import http from 'node:http'
+import type { Socket } from 'node:net'
+import { type Fault, RegistryError } from '../oci/errors.ts'
+import { codeOf } from '../storage/durable.ts'
+import { waitsForLeave } from './body.ts'
+import type { Observe } from './observe.ts'
+
+/** What one client may take of a worker. */
+export interface HttpLimits {
+  readonly headersMs: number
+  readonly keepAliveMs: number
+  readonly headerBytes: number
+  readonly headerCount: number
+  readonly connections: number
+  readonly connectionsPerAddress: number
+}
+
+export const usualLimits: HttpLimits = {
+  headersMs: 15_000,
+  keepAliveMs: 65_000,
+  headerBytes: 32 * 1024,
+  headerCount: 100,
+  connections: 8192,
+  connectionsPerAddress: 1024,
+}
+
+/** Headers of which a second one is an attempt to be understood in two ways. */
+const singular = new Set(['host', 'authorization', 'content-range', 'content-type', 'if-match', 'range'])
+
+/** Finds what Node's parser lets pass and two programs may read differently (RFC 9112, 6.1 and 11.2). */
+function fault(req: http.IncomingMessage, limits: HttpLimits): Fault | undefined {
+  const { rawHeaders } = req
+  if (rawHeaders.length > 2 * limits.headerCount) return 'HEADERS_TOO_LARGE'
+  let seen = 0
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]?.toLowerCase() ?? ''
+    if (name === 'transfer-encoding') {
+      if (req.httpVersion !== '1.1' || rawHeaders[at + 1]?.toLowerCase() !== 'chunked') return 'REQUEST_INVALID'
+    }
+    if (!singular.has(name)) continue
+    const bit = 1 << [...singular].indexOf(name)
+    if (seen & bit) return 'REQUEST_INVALID'
+    seen |= bit
+  }
+  return undefined
+}
+
+const statusOf = (error: Error): Fault => {
+  switch (codeOf(error)) {
+    case 'HPE_HEADER_OVERFLOW':
+      return 'HEADERS_TOO_LARGE'
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return 'REQUEST_TIMEOUT'
+    default:
+      return 'REQUEST_INVALID'
+  }
+}
+
+/** A whole answer for a connection that no request can be read from. */
+function lastWords(fault: Fault): string {
+  const error = new RegistryError(fault)
+  const body = JSON.stringify(error)
+  return (
+    `HTTP/1.1 ${error.status} ${http.STATUS_CODES[error.status]}\r\nConnection: close\r\n` +
+    `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+  )
+}
+
+/** An HTTP/1.1 server that reads strictly, and in which no client can hold on to more than its share. */
+export function createHttpServer(handle: http.RequestListener, observe: Observe, limits: HttpLimits): http.Server {
+  const screened: http.RequestListener = (req, res) => {
+    const found = fault(req, limits)
+    if (found === undefined) return handle(req, res)
+    req.socket.end(lastWords(found))
+    req.socket.destroySoon()
+  }
+  const server = http.createServer(
+    {
+      maxHeaderSize: limits.headerBytes,
+      headersTimeout: limits.headersMs,
+      // A layer may take hours; what watches over bodies is in body.ts.
+      requestTimeout: 0,
+      keepAliveTimeout: limits.keepAliveMs,
+      connectionsCheckingInterval: Math.min(5000, limits.headersMs),
+      noDelay: true,
+    },
+    screened,
+  )
+  // `fault` counts them: beyond its own count Node would drop headers and say nothing.
+  server.maxHeadersCount = 0
+  server.maxConnections = limits.connections
+  server.on('checkContinue', (req, res) => {
+    waitsForLeave(req)
+    screened(req, res)
+  })
+  server.on('clientError', (error, socket) => {
+    observe({ event: 'client error', from: 'remoteAddress' in socket ? String(socket.remoteAddress) : undefined, code: codeOf(error) })
+    if (socket.writable && codeOf(error) !== 'ECONNRESET') socket.end(lastWords(statusOf(error)))
+    socket.destroySoon?.()
+  })
+  shareByAddress(server, limits.connectionsPerAddress)
+  return server
+}
+
+function shareByAddress(server: http.Server, most: number): void {
+  const counts = new Map<string, number>()
+  server.on('connection', (socket: Socket) => {
+    const address = socket.remoteAddress
+    if (address === undefined) return
+    const count = (counts.get(address) ?? 0) + 1
+    if (count > most) return void socket.destroy()
+    counts.set(address, count)
+    socket.once('close', () => {
+      const left = (counts.get(address) ?? 1) - 1
+      if (left === 0) counts.delete(address)
+      else counts.set(address, left)
+    })
+  })
+}

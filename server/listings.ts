@@ -1,0 +1,62 @@
+import { ociIndex } from '../oci/media-types.ts'
+import type { RepositoryName } from '../oci/names.ts'
+import type { Context, Services } from './context.ts'
+import type { OperationOf } from './operations.ts'
+import { json, linkNext } from './respond.ts'
+
+export async function listTags({ registry }: Services, ctx: Context, { name, limit, after }: OperationOf<'listTags'>) {
+  const { items, more } = await registry.manifests.tags(name, { after, limit, signal: ctx.state.io.signal })
+  if (more && items.length > 0) linkNext(ctx, `/v2/${name}/tags/list`, { n: String(limit), last: items.at(-1) })
+  json(ctx, { name, tags: items })
+}
+
+/** How many names are read at once where some may be hidden. */
+const scanLength = 1000
+
+/** Names that the asker may pull, in order, strictly after one of them. */
+async function* visible({ registry, policy }: Services, ctx: Context, start?: string): AsyncGenerator<RepositoryName> {
+  for (let after = start, more = true; more; ) {
+    const page = await registry.repositories({ after, limit: scanLength, signal: ctx.state.io.signal })
+    for (const name of page.items) if (policy.permits(ctx.state.principal, 'pull', name)) yield name
+    more = page.more
+    after = page.items.at(-1)
+  }
+}
+
+export async function catalog(services: Services, ctx: Context, { limit, after }: OperationOf<'catalog'>) {
+  const repositories: RepositoryName[] = []
+  if (limit > 0)
+    for await (const name of visible(services, ctx, after)) {
+      if (repositories.length === limit) {
+        linkNext(ctx, '/v2/_catalog', { n: String(limit), last: repositories.at(-1) })
+        break
+      }
+      repositories.push(name)
+    }
+  json(ctx, { repositories })
+}
+
+export async function listReferrers({ registry }: Services, ctx: Context, operation: OperationOf<'listReferrers'>) {
+  const { name, digest, artifactType, limit, after } = operation
+  const page = { artifactType, limit, after, signal: ctx.state.io.signal }
+  const { referrers, next } = await registry.manifests.referrers(name, digest, page)
+  if (next !== undefined)
+    linkNext(ctx, `/v2/${name}/referrers/${digest}`, { artifactType, n: String(limit), last: next })
+  if (artifactType !== undefined) ctx.set('OCI-Filters-Applied', 'artifactType')
+  json(ctx, { schemaVersion: 2, mediaType: ociIndex, manifests: referrers }, ociIndex)
+}
+
+/** What `docker search HOST/term` asks: names that hold the term (Docker's registry API, version 1). */
+export async function search(services: Services, ctx: Context, { term, limit, page }: OperationOf<'search'>) {
+  const wanted = term.toLowerCase()
+  const first = (Math.max(1, page) - 1) * limit
+  const results = []
+  let found = 0
+  for await (const name of visible(services, ctx)) {
+    if (!name.includes(wanted)) continue
+    if (found >= first && results.length < limit)
+      results.push({ name, description: '', star_count: 0, is_official: false, is_automated: false })
+    found++
+  }
+  json(ctx, { query: term, num_results: found, num_pages: Math.ceil(found / Math.max(1, limit)), page, page_size: limit, results })
+}

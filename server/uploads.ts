@@ -1,0 +1,94 @@
+import { wordOf } from '../auth/access.ts'
+import { RegistryError } from '../oci/errors.ts'
+import { type Algorithm, algorithmOf, type Digest, type RepositoryName } from '../oci/names.ts'
+import { parseContentRange } from '../oci/ranges.ts'
+import type { UploadBody, UploadSession } from '../storage/registry.ts'
+import { mountBlob } from './blobs.ts'
+import { bodyLength, openBody, usualPace } from './body.ts'
+import type { Context, Services } from './context.ts'
+import type { OperationOf } from './operations.ts'
+import { empty } from './respond.ts'
+
+/** Chunks may be of any length: a folder appends what comes. */
+const chunkMinLength = 1
+
+const pusherOf = (ctx: Context, name: RepositoryName) => ({ name, owner: wordOf(ctx.state.principal) })
+
+/** Range is inclusive at both ends, so an upload of nothing says 0-0 as one of a byte does (Pushing a blob in chunks). */
+const sessionHeaders = (name: RepositoryName, { address, size }: UploadSession) => ({
+  Location: `/v2/${name}/blobs/uploads/${address}`,
+  Range: `0-${Math.max(0, size - 1)}`,
+})
+
+function created(ctx: Context, name: RepositoryName, digest: Digest): void {
+  empty(ctx, 201, { Location: `/v2/${name}/blobs/${digest}`, 'Docker-Content-Digest': digest })
+}
+
+/** The request's body as an upload takes it. UPLOAD_INVALID where its headers contradict each other. */
+function bodyOf(ctx: Context): UploadBody {
+  const range = parseContentRange(ctx.get('Content-Range') || undefined)
+  const length = bodyLength(ctx.req)
+  if (range === 'invalid')
+    throw new RegistryError('UPLOAD_INVALID', { message: 'Content-Range is not of the form <first>-<last>' })
+  if (range && length !== undefined && length !== range.end - range.start)
+    throw new RegistryError('SIZE_INVALID', { message: 'Content-Range and Content-Length disagree' })
+  const source = length === 0 ? ctx.req : openBody(ctx.req, ctx.res, usualPace)
+  return { source, length: length ?? (range && range.end - range.start), offset: range?.start }
+}
+
+async function begin({ registry }: Services, ctx: Context, name: RepositoryName, algorithm: Algorithm): Promise<void> {
+  const session = await registry.uploads.start(pusherOf(ctx, name), algorithm, ctx.state.io)
+  empty(ctx, 202, { ...sessionHeaders(name, session), 'OCI-Chunk-Min-Length': String(chunkMinLength) })
+}
+
+export function startUpload(services: Services, ctx: Context, { name, algorithm }: OperationOf<'startUpload'>) {
+  return begin(services, ctx, name, algorithm)
+}
+
+/** What cannot be mounted is uploaded (Mounting a blob from another repository). */
+export async function mountOrStart(services: Services, ctx: Context, operation: OperationOf<'mountBlob'>) {
+  const { name, digest } = operation
+  if (await mountBlob(services, ctx, operation)) created(ctx, name, digest)
+  else await begin(services, ctx, name, algorithmOf(digest))
+}
+
+export async function receiveBlob({ registry }: Services, ctx: Context, { name, digest }: OperationOf<'receiveBlob'>) {
+  await registry.uploads.receive(pusherOf(ctx, name), digest, bodyOf(ctx), ctx.state.io)
+  created(ctx, name, digest)
+}
+
+/** Answers an error about an upload that is still there with where it stands. */
+async function standing<T>({ registry }: Services, ctx: Context, name: RepositoryName, address: string, act: () => Promise<T>) {
+  try {
+    return await act()
+  } catch (error) {
+    if (!(error instanceof RegistryError) || error.status !== 416) throw error
+    const session = await registry.uploads.find(pusherOf(ctx, name), address, ctx.state.io)
+    throw new RegistryError(error.fault, { cause: error, headers: sessionHeaders(name, session) })
+  }
+}
+
+export async function appendUpload(services: Services, ctx: Context, { name, address }: OperationOf<'appendUpload'>) {
+  const session = await standing(services, ctx, name, address, () =>
+    services.registry.uploads.append(pusherOf(ctx, name), address, bodyOf(ctx), ctx.state.io),
+  )
+  empty(ctx, 202, sessionHeaders(name, session))
+}
+
+export async function finishUpload(services: Services, ctx: Context, operation: OperationOf<'finishUpload'>) {
+  const { name, address, digest } = operation
+  await standing(services, ctx, name, address, () =>
+    services.registry.uploads.finish(pusherOf(ctx, name), address, digest, bodyOf(ctx), ctx.state.io),
+  )
+  created(ctx, name, digest)
+}
+
+export async function uploadStatus({ registry }: Services, ctx: Context, { name, address }: OperationOf<'uploadStatus'>) {
+  const session = await registry.uploads.find(pusherOf(ctx, name), address, ctx.state.io)
+  empty(ctx, 204, sessionHeaders(name, session))
+}
+
+export async function cancelUpload({ registry }: Services, ctx: Context, { name, address }: OperationOf<'cancelUpload'>) {
+  await registry.uploads.cancel(pusherOf(ctx, name), address, ctx.state.io)
+  empty(ctx, 204, {})
+}

@@ -1,0 +1,70 @@
+import { LRUCache } from 'lru-cache'
+import { readStart } from './durable.ts'
+import type { ObjectStore, OpenContent, StoredRecord } from './object-store.ts'
+
+export interface CacheLimits {
+  /** For records and small content together, in bytes. */
+  readonly maxBytes: number
+}
+
+/** Content up to here is kept whole: configs, signatures, small layers. */
+const smallBytes = 64 * 1024
+/** What an entry costs beside its bytes. */
+const overheadBytes = 256
+
+/**
+ * The same store, remembering records and small content. A record is asked for again only when the backend cannot
+ * tell cheaply that it is unchanged, so a change by another process is seen at once. Content at its key never changes.
+ */
+export function cached(store: ObjectStore, { maxBytes }: CacheLimits): ObjectStore {
+  const { isCurrent } = store
+  const cost = ({ bytes }: { bytes: Buffer }) => bytes.length + overheadBytes
+  const limits = { maxEntrySize: 1024 * 1024, sizeCalculation: cost }
+  const records = new LRUCache<string, StoredRecord>({ maxSize: maxBytes / 2, ...limits })
+  const contents = new LRUCache<string, Extract<OpenContent, { kind: 'bytes' }>>({
+    maxSize: maxBytes / 2,
+    ...limits,
+  })
+
+  async function whole(content: Extract<OpenContent, { kind: 'file' }>) {
+    try {
+      return { kind: 'bytes' as const, size: content.size, bytes: await readStart(content.fd, content.size) }
+    } finally {
+      content.close()
+    }
+  }
+
+  return {
+    ...store,
+
+    async read(key, io) {
+      const known = records.get(key)
+      if (known?.version !== undefined && isCurrent?.(key, known.version)) return known
+      const found = await store.read(key, io)
+      if (found?.version !== undefined) records.set(key, found)
+      else records.delete(key)
+      return found
+    },
+
+    async write(key, bytes, options) {
+      records.delete(key)
+      return store.write(key, bytes, options)
+    },
+
+    async remove(key, options) {
+      records.delete(key)
+      return store.remove(key, options)
+    },
+
+    async open(key, io) {
+      const known = contents.get(key)
+      if (known)
+        return io.range ? { ...known, bytes: known.bytes.subarray(io.range.start, io.range.end) } : known
+      const content = await store.open(key, io)
+      if (content?.kind !== 'file' || content.size > smallBytes) return content
+      const small = await whole(content)
+      contents.set(key, small)
+      return io.range ? { ...small, bytes: small.bytes.subarray(io.range.start, io.range.end) } : small
+    },
+  }
+}

@@ -1,0 +1,77 @@
+import { join } from 'node:path'
+import { LRUCache } from 'lru-cache'
+import { file, ifThere } from './durable.ts'
+import type { KeyPage, ListOptions } from './object-store.ts'
+
+interface Names {
+  readonly version: string
+  /** In byte order; a folder's ends with "/", so that names sort as the keys below them do. */
+  readonly sorted: readonly string[]
+}
+
+/** Names of so many entries are kept, over all folders. */
+const keptNames = 500_000
+/** A folder that changed so shortly before it was read may have changed again within the same tick of the clock. */
+const doubtMs = 20
+
+const byBytes = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
+
+/** The index of the first of `sorted` that satisfies a condition which, once true, stays true. */
+function firstWhere(sorted: readonly string[], condition: (name: string) => boolean): number {
+  let low = 0
+  let high = sorted.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (condition(sorted[middle] ?? '')) high = middle
+    else low = middle + 1
+  }
+  return low
+}
+
+/** Pages of keys out of a tree of files. A folder is read when it has changed, not for every page. */
+export function folderListing(root: string): (prefix: string, options: ListOptions) => Promise<KeyPage> {
+  const cache = new LRUCache<string, Names>({
+    maxSize: keptNames,
+    sizeCalculation: names => names.sorted.length + 1,
+  })
+
+  async function namesIn(folder: string): Promise<readonly string[]> {
+    const path = join(root, folder)
+    const stat = await ifThere(file.stat(path))
+    if (!stat) return []
+    const version = `${stat.ino}:${stat.mtimeMs}`
+    const known = cache.get(folder)
+    if (known?.version === version) return known.sorted
+    const entries = (await ifThere(file.readdir(path))) ?? []
+    const sorted = entries.map(entry => (entry.isDirectory() ? `${entry.name}/` : entry.name)).sort(byBytes)
+    if (Date.now() - stat.mtimeMs > doubtMs) cache.set(folder, { version, sorted })
+    return sorted
+  }
+
+  /** Keys under `prefix` after `after`, in byte order: `folder` is the part of both that is settled, ending in "/". */
+  async function* walk(folder: string, prefix: string, after: string): AsyncGenerator<string> {
+    const names = await namesIn(folder)
+    const wanted = (name: string) => {
+      const key = folder + name
+      return key >= prefix && (key > after || (key.endsWith('/') && after.startsWith(key)))
+    }
+    for (let at = firstWhere(names, wanted); at < names.length; at++) {
+      const name = names[at] ?? ''
+      const key = folder + name
+      if (!key.startsWith(prefix)) return
+      if (name.endsWith('/')) yield* walk(key, prefix, after)
+      else yield key
+    }
+  }
+
+  return async (prefix, { after = '', limit, signal }) => {
+    const keys: string[] = []
+    const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1)
+    for await (const key of walk(folder, prefix, after)) {
+      signal.throwIfAborted()
+      if (keys.length === limit) return { keys, more: true }
+      keys.push(key)
+    }
+    return { keys, more: false }
+  }
+}

@@ -1,0 +1,137 @@
+import fs from 'node:fs'
+import { dirname, join } from 'node:path'
+import { RegistryError } from '../oci/errors.ts'
+import { isContentId, newContentId } from './content-id.ts'
+import { codeOf, type Folders, file, ifThere } from './durable.ts'
+import { contentKey } from './layout.ts'
+import type { ObjectStore, Upload } from './object-store.ts'
+import { receive } from './receive.ts'
+import type { Referee } from './referee.ts'
+
+type UploadMethods = Pick<
+  ObjectStore,
+  'begin' | 'uploaded' | 'append' | 'reread' | 'complete' | 'abort' | 'uploads' | 'open'
+>
+
+/**
+ * Uploads as growing files `u/<owner>/<id>`, which one rename makes content: the bytes stay where they were written.
+ * A writer holds the upload's lock, so nothing is added to what somebody else is completing.
+ */
+export function folderUploads(root: string, folders: Folders, referee: Referee): UploadMethods {
+  const pathOf = ({ owner, id }: Upload) => join(root, 'u', owner, id)
+
+  async function holding<T>(upload: Upload, flags: string, act: (fd: number) => Promise<T>): Promise<T> {
+    const release = await referee.lock(upload.id)
+    if (!release) throw new RegistryError('UPLOAD_BUSY', { headers: { 'Retry-After': '1' } })
+    try {
+      const fd = await ifThere(file.open(pathOf(upload), flags, 0))
+      if (fd === undefined) throw new RegistryError('UPLOAD_UNKNOWN')
+      try {
+        return await act(fd)
+      } finally {
+        await file.close(fd)
+      }
+    } finally {
+      await release()
+    }
+  }
+
+  return {
+    async begin(owner) {
+      const upload = { id: newContentId(), owner }
+      const path = pathOf(upload)
+      await folders.ensure(dirname(path))
+      await file.close(await file.open(path, 'wx', 0o600))
+      return upload
+    },
+
+    async uploaded(upload) {
+      return (await ifThere(file.stat(pathOf(upload))))?.size
+    },
+
+    append(upload, source, { offset, witness, signal }) {
+      return holding(upload, 'r+', async fd => {
+        signal.throwIfAborted()
+        if ((await file.fstat(fd)).size !== offset) throw new RegistryError('UPLOAD_OUT_OF_ORDER')
+        const stop = () => source.destroy(signal.reason instanceof Error ? signal.reason : undefined)
+        signal.addEventListener('abort', stop, { once: true })
+        try {
+          return await receive(source, fd, offset, witness)
+        } finally {
+          signal.removeEventListener('abort', stop)
+        }
+      })
+    },
+
+    async reread(upload) {
+      const fd = await ifThere(file.open(pathOf(upload), 'r', 0))
+      return fd === undefined ? undefined : fs.createReadStream('', { fd, highWaterMark: 512 * 1024 })
+    },
+
+    complete(upload, size) {
+      return holding(upload, 'r+', async fd => {
+        if ((await file.fstat(fd)).size !== size) throw new RegistryError('UPLOAD_BUSY')
+        const key = contentKey(upload.id)
+        const path = join(root, key)
+        await Promise.all([file.fsync(fd), folders.ensure(dirname(path))])
+        await file.rename(pathOf(upload), path)
+        await folders.sync(dirname(path))
+        return key
+      })
+    },
+
+    async abort(upload) {
+      await ifThere(file.unlink(pathOf(upload)))
+    },
+
+    async uploads(owner) {
+      const owners =
+        owner === undefined ? ((await ifThere(file.readdir(join(root, 'u')))) ?? []) : [{ name: owner }]
+      const found = []
+      for (const { name } of owners) {
+        for (const entry of (await ifThere(file.readdir(join(root, 'u', name)))) ?? []) {
+          if (!isContentId(entry.name)) continue
+          const upload = { id: entry.name, owner: name }
+          const stat = await ifThere(file.stat(pathOf(upload)))
+          if (stat) found.push({ upload, modifiedMs: stat.mtimeMs })
+        }
+      }
+      return found
+    },
+
+    async open(key) {
+      const fd = await ifThere(file.open(join(root, key), 'r', 0))
+      if (fd === undefined) return undefined
+      try {
+        const { size } = await file.fstat(fd)
+        return { kind: 'file', size, fd, close: () => fs.close(fd, () => {}) }
+      } catch (error) {
+        await file.close(fd)
+        throw error
+      }
+    },
+  }
+}
+
+/** What a failure of the file system means to the registry; anything unknown passes as it is. */
+export function folderFault(error: unknown): unknown {
+  switch (codeOf(error)) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+    case 'EFBIG':
+      return new RegistryError('STORAGE_FULL', { cause: error })
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+    case 'EIO':
+    case 'EMFILE':
+    case 'ENFILE':
+      return new RegistryError('STORAGE_UNAVAILABLE', {
+        message: `storage does not accept this now (${codeOf(error)})`,
+        cause: error,
+        headers: { 'Retry-After': '10' },
+      })
+    default:
+      return error
+  }
+}

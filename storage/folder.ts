@@ -1,0 +1,96 @@
+import fs from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { RegistryError } from '../oci/errors.ts'
+import { durableFolders } from './durable.ts'
+import { folderListing } from './folder-listing.ts'
+import { folderRecords } from './folder-records.ts'
+import { folderFault, folderUploads } from './folder-uploads.ts'
+import type { ObjectStore } from './object-store.ts'
+import { localReferee, type Referee } from './referee.ts'
+
+export interface FolderOptions {
+  /** `relaxed`: records are not synced, so that a power cut may take the last seconds' tags and links. */
+  readonly durability: 'full' | 'relaxed'
+  /** Who decides between processes; without one, this process is taken to be alone. */
+  readonly referee?: Referee
+}
+
+/** Kept free for records, so that deleting and tagging go on when blobs do not fit any more. */
+const reserveShare = 0.02
+const maxReserveBytes = 1024 ** 3
+
+const statfs = promisify<string, fs.StatsFs>((path, done) => fs.statfs(path, done))
+
+/** Bytes that may still be written before the reserve is touched. */
+export async function freeBytes(path: string): Promise<number> {
+  const { bavail, blocks, bsize } = await statfs(path)
+  return bavail * bsize - Math.min(maxReserveBytes, blocks * bsize * reserveShare)
+}
+
+/**
+ * The adapter for a folder: a key is a path below it. Names become visible by rename(2) or link(2) of a file that is
+ * complete, so a reader sees a record whole or not at all; what was acknowledged survives a power cut.
+ */
+export function folderStore(root: string, options: FolderOptions): ObjectStore {
+  const synced = options.durability === 'full'
+  const recordFolders = durableFolders(root, synced)
+  const records = folderRecords(root, recordFolders, synced)
+  const referee = options.referee ?? localReferee(records)
+  const list = folderListing(root)
+  // Content is synced always: a record can be written again from memory, a layer cannot.
+  const uploads = folderUploads(root, durableFolders(root, true), referee)
+
+  const store: ObjectStore = {
+    read: records.read,
+    isCurrent: records.isCurrent,
+
+    async write(key, bytes, { condition, deadlineMs }) {
+      if (!condition) return records.replace(key, bytes, deadlineMs)
+      if ('ifAbsent' in condition) return records.create(key, bytes, deadlineMs)
+      return referee.replaceIf(key, bytes, condition.ifMatch, deadlineMs)
+    },
+
+    async remove(key, { condition, deadlineMs }) {
+      if (condition && 'ifAbsent' in condition) throw new TypeError('nothing can be removed if it is absent')
+      if (condition) return referee.removeIf(key, condition.ifMatch, deadlineMs)
+      await records.remove(key, deadlineMs)
+      return true
+    },
+
+    list,
+    ...uploads,
+
+    async reserve(bytes) {
+      if ((await freeBytes(root)) < bytes)
+        throw new RegistryError('STORAGE_FULL', {
+          message: `storage is full: ${bytes} bytes more do not fit`,
+        })
+    },
+
+    async check() {
+      await statfs(join(root, 'format.json'))
+      fs.accessSync(root, fs.constants.W_OK)
+      if ((await freeBytes(root)) < 0) throw new RegistryError('STORAGE_FULL')
+    },
+
+    close: () => referee.close(),
+  }
+  return translated(store)
+}
+
+/** The same store, with the file system's errors said in the registry's words. */
+function translated(store: ObjectStore): ObjectStore {
+  const entries = Object.entries(store).map(([name, method]) => {
+    if (name === 'isCurrent') return [name, method]
+    const wrapped = async (...args: unknown[]) => {
+      try {
+        return await method(...args)
+      } catch (error) {
+        throw folderFault(error)
+      }
+    }
+    return [name, wrapped]
+  })
+  return Object.fromEntries(entries) as ObjectStore
+}

@@ -1,0 +1,73 @@
+import { randomBytes } from 'node:crypto'
+import type { Io } from '../oci/io.ts'
+import { parseManifest } from '../oci/manifest.ts'
+import type { Digest } from '../oci/names.ts'
+import { digestOfKey, manifestKey, manifestPrefix, type Rid } from './layout.ts'
+import type { ObjectStore, StoredRecord } from './object-store.ts'
+
+/** A manifest's record: one line of JSON, a line feed, and the bytes as they were pushed. */
+interface Header {
+  readonly v: 1
+  /** Media type; its bytes' length; when and by whom it was pushed; whom it refers to. */
+  readonly mt: string
+  readonly s: number
+  readonly at: number
+  readonly by: string
+  readonly sub?: Digest | undefined
+}
+
+export interface HeldManifest {
+  readonly record: StoredRecord
+  readonly digest: Digest
+  readonly header: Header
+  readonly bytes: Buffer
+}
+
+const lineFeed = 0x0a
+
+export function encodeManifest(header: Omit<Header, 'v' | 's'>, bytes: Buffer): Buffer {
+  const line = JSON.stringify({ v: 1, ...header, s: bytes.length, n: randomBytes(6).toString('base64url') })
+  return Buffer.concat([Buffer.from(`${line}\n`), bytes])
+}
+
+const decoded = new WeakMap<StoredRecord, Omit<HeldManifest, 'record' | 'digest'>>()
+
+function decode(record: StoredRecord) {
+  const known = decoded.get(record)
+  if (known) return known
+  const end = record.bytes.indexOf(lineFeed)
+  const header = JSON.parse(record.bytes.toString('utf8', 0, end)) as Header
+  const held = { header, bytes: record.bytes.subarray(end + 1) }
+  if (held.bytes.length !== header.s)
+    throw new Error(`a manifest record holds ${held.bytes.length} bytes of ${header.s}`)
+  decoded.set(record, held)
+  return held
+}
+
+export async function readManifest(
+  store: ObjectStore,
+  rid: Rid,
+  digest: Digest,
+  io: Io,
+): Promise<HeldManifest | undefined> {
+  const record = await store.read(manifestKey(rid, digest), io)
+  return record && { record, digest, ...decode(record) }
+}
+
+/** Whether any manifest of a repository names this blob. Reads them all: for deletes, which are rare. */
+export async function isReferenced(store: ObjectStore, rid: Rid, blob: Digest, io: Io): Promise<boolean> {
+  for (let after: string | undefined, more = true; more; ) {
+    const page = await store.list(manifestPrefix(rid), {
+      signal: io.signal,
+      limit: 1000,
+      ...(after && { after }),
+    })
+    for (const key of page.keys) {
+      const held = await readManifest(store, rid, digestOfKey(key), io)
+      if (held && parseManifest(held.header.mt, held.bytes).blobs.includes(blob)) return true
+    }
+    more = page.more
+    after = page.keys.at(-1)
+  }
+  return false
+}

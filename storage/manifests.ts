@@ -1,0 +1,170 @@
+import { createHash } from 'node:crypto'
+import { isFault, RegistryError } from '../oci/errors.ts'
+import type { Io } from '../oci/io.ts'
+import { type Manifest, parseManifest } from '../oci/manifest.ts'
+import {
+  algorithmOf,
+  type Digest,
+  digestOf,
+  isDigest,
+  type Reference,
+  type RepositoryName,
+} from '../oci/names.ts'
+import type { Blobs } from './blobs.ts'
+import { manifestKey, type Rid } from './layout.ts'
+import { encodeManifest, type HeldManifest, readManifest } from './manifest-records.ts'
+import type { MutationOptions, ObjectStore } from './object-store.ts'
+import { graceMs, inParallel, isFresh, operation } from './record.ts'
+import type { Referrers } from './referrers.ts'
+import type { ManifestPush, ManifestStore } from './registry.ts'
+import type { Repositories } from './repositories.ts'
+import type { Tags } from './tags.ts'
+
+/** What a manifest may name without its being here: nothing; children of an index; layers too. */
+export type Sparse = 'none' | 'index' | 'any'
+
+/**
+ * A manifest pushed again so soon is not written again. Whoever deletes manifests by policy leaves those alone that
+ * are younger than an hour, so that nothing acknowledged on the strength of an earlier write is taken away.
+ */
+const rewriteAfterMs = 30 * 60_000
+
+export function manifests(
+  store: ObjectStore,
+  names: Repositories,
+  blobs: Blobs,
+  tags: Tags,
+  referrers: Referrers,
+  sparse: () => Sparse,
+): ManifestStore {
+  const unknown = (name: RepositoryName, reference: Reference) =>
+    new RegistryError('MANIFEST_UNKNOWN', { detail: { name, reference } })
+
+  async function find(
+    name: RepositoryName,
+    reference: Reference,
+    io: Io,
+  ): Promise<HeldManifest & { rid: Rid }> {
+    const rid = await names.rid(name, io)
+    const digest = isDigest(reference) ? reference : await tags.resolve(rid, reference, io)
+    const held = digest && (await readManifest(store, rid, digest, io))
+    if (!held) throw unknown(name, reference)
+    return { ...held, rid }
+  }
+
+  /** A child manifest that can be relied on for half a day; an old one is written again. */
+  async function confirmChild(
+    rid: Rid,
+    digest: Digest,
+    options: MutationOptions,
+  ): Promise<number | undefined> {
+    const held = await readManifest(store, rid, digest, options)
+    if (!held || isFresh(held.record)) return held?.record.modifiedMs
+    const bytes = encodeManifest(held.header, held.bytes)
+    const condition = { ifMatch: held.record.etag }
+    const written = await store.write(manifestKey(rid, digest), bytes, { ...options, condition })
+    return written ? written.modifiedMs : confirmChild(rid, digest, options)
+  }
+
+  /** Confirms all that a manifest names and returns the age of the oldest. MANIFEST_BLOB_UNKNOWN. */
+  async function confirmAll(rid: Rid, manifest: Manifest, options: MutationOptions): Promise<number> {
+    const found = await inParallel(manifest.blobs, 16, async digest => {
+      const held = await blobs.confirm(rid, digest, options)
+      return { digest, since: held?.record.modifiedMs, needed: sparse() !== 'any' }
+    })
+    const children = await inParallel(manifest.children, 16, async digest => {
+      return { digest, since: await confirmChild(rid, digest, options), needed: sparse() === 'none' }
+    })
+    const all = [...found, ...children]
+    const missing = all.filter(({ since, needed }) => needed && since === undefined)
+    if (missing.length > 0)
+      throw new RegistryError('MANIFEST_BLOB_UNKNOWN', { detail: missing.map(({ digest }) => ({ digest })) })
+    return Math.min(Number.POSITIVE_INFINITY, ...all.map(({ since }) => since ?? Number.POSITIVE_INFINITY))
+  }
+
+  /** Writes the manifest's record, or leaves a young one alone; returns when it was written. */
+  async function put(
+    rid: Rid,
+    digest: Digest,
+    manifest: Manifest,
+    push: ManifestPush,
+    options: MutationOptions,
+  ) {
+    const header = { mt: manifest.mediaType, at: Date.now(), by: push.by, sub: manifest.subject }
+    for (;;) {
+      const held = await readManifest(store, rid, digest, options)
+      if (held && held.header.mt !== manifest.mediaType)
+        throw new RegistryError('MANIFEST_INVALID', {
+          message: `manifest is known as ${held.header.mt} already`,
+        })
+      if (held && Date.now() - held.record.modifiedMs < rewriteAfterMs) return Date.now()
+      const condition = held ? { ifMatch: held.record.etag } : { ifAbsent: true as const }
+      const bytes = encodeManifest(header, push.bytes)
+      const written = await store.write(manifestKey(rid, digest), bytes, { ...options, condition })
+      if (written) return written.modifiedMs
+    }
+  }
+
+  return {
+    async read(name, reference, io) {
+      const { digest, header, bytes } = await find(name, reference, io)
+      return { mediaType: header.mt, digest, size: bytes.length, bytes }
+    },
+
+    async write(name, reference, push, io) {
+      const manifest = parseManifest(push.mediaType, push.bytes)
+      const algorithm = isDigest(reference) ? algorithmOf(reference) : 'sha256'
+      const digest = digestOf(algorithm, createHash(algorithm).update(push.bytes).digest('hex'))
+      if (isDigest(reference) && reference !== digest)
+        throw new RegistryError('DIGEST_INVALID', {
+          message: `digest did not match: expected ${reference}, got ${digest}`,
+        })
+      const rid = await names.ensure(name, io)
+
+      for (;;) {
+        const options = operation(io)
+        const oldest = await confirmAll(rid, manifest, options)
+        const written = await put(rid, digest, manifest, push, options)
+        // What was confirmed must be young still at the moment the manifest appeared (storage.md 4.3, W-manifest 3).
+        if (written >= oldest + graceMs) continue
+        const { subject } = manifest
+        if (subject) await referrers.add(rid, subject, manifest, { digest, size: push.bytes.length }, options)
+        const targets = [...new Set(isDigest(reference) ? push.tags : [reference, ...push.tags])]
+        await inParallel(targets, 4, tag => tags.point(rid, tag, digest, push.by, push.condition, options))
+        return { digest, subject }
+      }
+    },
+
+    async remove(name, reference, by, io) {
+      const options = operation(io)
+      if (!isDigest(reference)) {
+        const removed = await tags.remove(await names.rid(name, io), reference, undefined, by, options)
+        if (!removed) throw unknown(name, reference)
+        return
+      }
+      for (;;) {
+        const { rid, record, header } = await find(name, reference, io)
+        // The manifest first: with it every tag that points to it is gone, at once.
+        const condition = { ifMatch: record.etag }
+        if (!(await store.remove(manifestKey(rid, reference), { ...options, condition }))) continue
+        if (header.sub) await referrers.remove(rid, header.sub, reference, options)
+        await tags.removeAllOf(rid, reference, by, options)
+        return
+      }
+    },
+
+    async referrers(name, subject, page) {
+      try {
+        return await referrers.list(await names.rid(name, page), subject, page)
+      } catch (error) {
+        // Never 404: a client would fall back to the tag schema (Listing Referrers).
+        if (isFault(error, 'NAME_UNKNOWN')) return { referrers: [] }
+        throw error
+      }
+    },
+
+    async tags(name, page) {
+      return tags.list(await names.rid(name, page), page)
+    },
+  }
+}

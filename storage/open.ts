@@ -1,0 +1,135 @@
+import { mkdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { durableFolders, file } from './durable.ts'
+import { type FolderOptions, folderStore } from './folder.ts'
+import { folderRecords } from './folder-records.ts'
+import { type Format, inspectFolder, readFormat, writeFormat } from './format.ts'
+import type { ObjectStore } from './object-store.ts'
+import { claimFolder, connectToOwner, type Hello } from './owner.ts'
+import { ownerClient } from './owner-client.ts'
+import { localReferee, type Referee } from './referee.ts'
+
+export interface OpenStore {
+  readonly store: ObjectStore
+  readonly format: Format
+  /** Closes the store and gives the folder up. */
+  close(): Promise<void>
+}
+
+interface Claim {
+  readonly referee: Referee
+  release(): Promise<void>
+}
+
+/** How long a server waits for a command that owns the folder to end. */
+const patienceMs = 10_000
+const pauseMs = 50
+
+const pause = () => new Promise(wake => setTimeout(wake, pauseMs))
+
+async function claim(root: string, folderFd: number, local: Referee, role: Hello['role']): Promise<Claim> {
+  const giveUpAt = Date.now() + patienceMs
+  for (;;) {
+    const socket = await connectToOwner(folderFd)
+    if (!socket) {
+      const owner = await claimFolder(root, folderFd, local, { pid: process.pid, role })
+      if (owner) return { referee: local, release: () => owner.close() }
+      continue
+    }
+    const client = ownerClient(socket)
+    if (role === 'command') return { referee: client, release: () => client.close() }
+    const owner = await client.hello().finally(() => client.close())
+    if (owner.role === 'server' || Date.now() > giveUpAt)
+      throw new Error(
+        `data folder ${root} is in use by process ${owner.pid}: stop that server, or name another folder with --data`,
+      )
+    await pause()
+  }
+}
+
+/** Throws, naming the remedy, where the file system cannot keep the store's promises. */
+async function probe(root: string): Promise<void> {
+  const lower = join(root, 'tmp', 'probe')
+  const upper = join(root, 'tmp', 'PROBE')
+  const why = (what: string) =>
+    new Error(`the file system of ${root} ${what}: name a folder on another one with --data`)
+  await file.close(await file.open(lower, 'w', 0o600))
+  try {
+    await file.link(lower, upper)
+    await file.unlink(upper)
+  } catch (error) {
+    throw why(
+      error instanceof Error && 'code' in error && error.code === 'EEXIST'
+        ? 'ignores case'
+        : 'has no hard links',
+    )
+  } finally {
+    await file.unlink(lower)
+  }
+}
+
+/** What a process that died was writing: nobody has been told of it. */
+async function sweep(root: string): Promise<void> {
+  for (const { name } of await file.readdir(join(root, 'tmp'))) await file.unlink(join(root, 'tmp', name))
+}
+
+/**
+ * Opens a folder as the one server of it, or as a command beside one. Makes the folder if there is none. Throws with a
+ * remedy when it is somebody else's: another server's, a newer version's, or no store at all.
+ */
+export async function openFolder(
+  path: string,
+  role: Hello['role'],
+  { durability }: Pick<FolderOptions, 'durability'>,
+): Promise<OpenStore> {
+  const root = resolve(path)
+  const { state, reason } = await inspectFolder(root)
+  if (reason !== undefined) throw new Error(reason)
+  const synced = durability === 'full'
+  await mkdir(root, { recursive: true, mode: 0o700 })
+  const folders = durableFolders(root, synced)
+  await folders.ensure(join(root, 'tmp'))
+  const folderFd = await file.open(root, 'r', 0)
+  const records = folderRecords(root, folders, synced)
+  try {
+    const { referee, release } = await claim(root, folderFd, localReferee(records), role)
+    try {
+      await probe(root)
+      if (role === 'server') await sweep(root)
+      if (state !== 'registry') await writeFormat(records)
+      const format = await readFormat(root, records)
+      const store = folderStore(root, { durability, referee })
+      return {
+        store,
+        format,
+        async close() {
+          await store.close()
+          await release()
+          await file.close(folderFd)
+        },
+      }
+    } catch (error) {
+      await release()
+      throw error
+    }
+  } catch (error) {
+    await file.close(folderFd)
+    throw error
+  }
+}
+
+/** Opens a folder that a server, this process's parent, owns. */
+export async function joinFolder(
+  path: string,
+  { durability }: Pick<FolderOptions, 'durability'>,
+): Promise<OpenStore> {
+  const root = resolve(path)
+  const folderFd = await file.open(root, 'r', 0)
+  const socket = await connectToOwner(folderFd).finally(() => file.close(folderFd))
+  if (!socket) throw new Error(`nobody owns the data folder ${root}`)
+  const referee = ownerClient(socket)
+  const synced = durability === 'full'
+  const format = await readFormat(root, folderRecords(root, durableFolders(root, synced), synced))
+  const store = folderStore(root, { durability, referee })
+  return { store, format, close: () => store.close() }
+}

@@ -1,0 +1,170 @@
+import { randomUUID } from 'node:crypto'
+import fs from 'node:fs'
+import net from 'node:net'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { RegistryError } from '../oci/errors.ts'
+import { codeOf, file, ifThere } from './durable.ts'
+import type { Referee } from './referee.ts'
+
+/**
+ * Several processes use one folder: the workers of a server, and commands beside it. Compare-and-set between them
+ * needs a referee that dies with its process. The first process listens on the unix socket `owner.sock` in the folder
+ * and is the owner; whoever finds it alive is its client (owner-client.ts). Only what needs a referee goes through it;
+ * all else each process does by itself. A client's locks go with its connection.
+ */
+export interface Hello {
+  readonly pid: number
+  /** A server keeps the folder for as long as it runs; a command gives it back soon. */
+  readonly role: 'server' | 'command'
+}
+
+/** What a client asks of the owner. One line of JSON each way; bytes in base64. */
+export type OwnerRequest = { readonly id: number } & (
+  | { readonly op: 'hello' }
+  | { readonly op: 'lock' | 'unlock'; readonly key: string }
+  | { readonly op: 'remove'; readonly key: string; readonly etag: string; readonly deadlineMs: number }
+  | {
+      readonly op: 'replace'
+      readonly key: string
+      readonly bytes: string
+      readonly etag: string
+      readonly deadlineMs: number
+    }
+)
+
+export type OwnerAnswer =
+  | { readonly id: number; readonly result: unknown }
+  | {
+      readonly id: number
+      readonly fault: string
+      readonly code: string | undefined
+      readonly message: string
+    }
+
+/** A unix socket's address holds 107 bytes; through the folder's descriptor it is short however deep the folder lies. */
+const addressIn = (folderFd: number, name: string) => `/proc/self/fd/${folderFd}/${name}`
+
+/** The owner of a folder, or undefined where nobody listens. */
+export function connectToOwner(folderFd: number): Promise<net.Socket | undefined> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect({ path: addressIn(folderFd, 'owner.sock') })
+    socket.once('connect', () => {
+      socket.removeAllListeners('error')
+      resolve(socket)
+    })
+    socket.once('error', error => {
+      if (['ENOENT', 'ECONNREFUSED'].includes(codeOf(error) ?? '')) resolve(undefined)
+      else reject(error)
+    })
+  })
+}
+
+function attend(socket: net.Socket, referee: Referee, hello: Hello): void {
+  const held = new Map<string, () => Promise<void>>()
+
+  async function act(request: OwnerRequest): Promise<unknown> {
+    switch (request.op) {
+      case 'hello':
+        return hello
+      case 'replace':
+        return referee.replaceIf(
+          request.key,
+          Buffer.from(request.bytes, 'base64'),
+          request.etag,
+          request.deadlineMs,
+        )
+      case 'remove':
+        return referee.removeIf(request.key, request.etag, request.deadlineMs)
+      case 'lock': {
+        const release = await referee.lock(request.key)
+        if (release) held.set(request.key, release)
+        if (socket.destroyed) await release?.()
+        return release !== undefined
+      }
+      case 'unlock':
+        await held.get(request.key)?.()
+        return held.delete(request.key)
+    }
+  }
+
+  async function answer(line: string): Promise<void> {
+    const request = JSON.parse(line) as OwnerRequest
+    let reply: OwnerAnswer
+    try {
+      reply = { id: request.id, result: await act(request) }
+    } catch (error) {
+      const fault = error instanceof RegistryError ? error.fault : 'UNKNOWN'
+      reply = {
+        id: request.id,
+        fault,
+        code: codeOf(error),
+        message: error instanceof Error ? error.message : '',
+      }
+    }
+    if (socket.writable) socket.write(`${JSON.stringify(reply)}\n`)
+  }
+
+  // A line that is no JSON comes from no client of ours: its connection ends.
+  createInterface({ input: socket }).on('line', line => {
+    answer(line).catch(() => socket.destroy())
+  })
+  socket.on('error', () => socket.destroy())
+  socket.on('close', () => {
+    for (const release of held.values()) void release()
+  })
+}
+
+/**
+ * Tries to become the owner; undefined when somebody else is by now. A socket that nobody listens on was left by a
+ * process that died: it is moved away, and moved back if it turns out to be a younger one. link(2) decides the race.
+ */
+export async function claimFolder(
+  root: string,
+  folderFd: number,
+  referee: Referee,
+  hello: Hello,
+): Promise<{ close(): Promise<void> } | undefined> {
+  const own = `owner.${randomUUID().slice(0, 8)}`
+  const clients = new Set<net.Socket>()
+  const server = net.createServer(socket => {
+    clients.add(socket)
+    socket.on('close', () => clients.delete(socket))
+    attend(socket, referee, hello)
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ path: addressIn(folderFd, own), exclusive: true }, resolve)
+  })
+  server.unref()
+
+  const path = join(root, 'owner.sock')
+  const stop = async () => {
+    for (const client of clients) client.destroy()
+    await new Promise<void>(resolve => server.close(() => resolve()))
+  }
+  try {
+    const stale = await ifThere(file.stat(path))
+    if (stale) {
+      const aside = join(root, `${own}.stale`)
+      await ifThere(file.rename(path, aside))
+      if ((await ifThere(file.stat(aside)))?.ino !== stale.ino) await ifThere(file.link(aside, path))
+      await ifThere(file.unlink(aside))
+    }
+    await file.link(join(root, own), path)
+  } catch (error) {
+    await stop()
+    if (codeOf(error) === 'EEXIST') return undefined
+    throw error
+  } finally {
+    await ifThere(file.unlink(join(root, own)))
+  }
+
+  const { ino } = fs.statSync(path)
+  return {
+    async close() {
+      if ((await ifThere(file.stat(path)))?.ino === ino) await ifThere(file.unlink(path))
+      await stop()
+    },
+  }
+}

@@ -1,0 +1,56 @@
+import { randomBytes } from 'node:crypto'
+import type { Io } from '../oci/io.ts'
+import type { MutationOptions, StoredRecord } from './object-store.ts'
+
+/**
+ * Records are JSON with a version and a nonce: identical content written twice has two etags, so that a condition on
+ * an etag proves that nobody wrote in between.
+ */
+export function encodeRecord(fields: Readonly<Record<string, unknown>>): Buffer {
+  return Buffer.from(JSON.stringify({ v: 1, ...fields, n: randomBytes(6).toString('base64url') }))
+}
+
+const decoded = new WeakMap<StoredRecord, unknown>()
+
+/**
+ * What `encodeRecord` was given. Only this program writes records, so their shape is what the caller wrote under this
+ * key. A record that a cache hands out again is not parsed again.
+ */
+export function decodeRecord<T>(record: StoredRecord): T {
+  const known = decoded.get(record)
+  if (known !== undefined) return known as T
+  const fields = JSON.parse(record.bytes.toString()) as T
+  decoded.set(record, fields)
+  return fields
+}
+
+/** How long the writes of one operation may take from its first look at the store (storage.md 3.3: the fence D). */
+const operationMs = 5 * 60_000
+
+/** The options of the mutations that belong to one operation, which begins now. */
+export function operation(io: Io): MutationOptions {
+  return { signal: io.signal, deadlineMs: Date.now() + operationMs }
+}
+
+/** How old a link or manifest may get before relying on it needs a new look (storage.md 4.3: G and half of G). */
+export const graceMs = 24 * 3600_000
+export const isFresh = (record: { readonly modifiedMs: number }) =>
+  Date.now() - record.modifiedMs < graceMs / 2
+
+/** Runs a task for each item, so many at a time; fails with the first failure. */
+export async function inParallel<T, R>(
+  items: readonly T[],
+  width: number,
+  task: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const results = new Array<R>(items.length)
+  let next = 0
+  const worker = async () => {
+    while (next < items.length) {
+      const at = next++
+      results[at] = await task(items[at] as T)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(width, items.length) }, worker))
+  return results
+}

@@ -1,0 +1,55 @@
+import type { FolderRecords } from './folder-records.ts'
+import type { Written } from './object-store.ts'
+
+/** Decides between processes that share a folder: conditions on records, and who may write to an upload. */
+export interface Referee {
+  /** Replaces a record that still has this etag. */
+  replaceIf(key: string, bytes: Uint8Array, etag: string, deadlineMs: number): Promise<Written>
+  /** Removes a record that still has this etag, or is gone already; false otherwise. */
+  removeIf(key: string, etag: string, deadlineMs: number): Promise<boolean>
+  /** Undefined: somebody holds it. It is given back by calling what is returned, or by the end of the process. */
+  lock(name: string): Promise<(() => Promise<void>) | undefined>
+  close(): Promise<void>
+}
+
+/** The referee itself: one decision at a time for each key. */
+export function localReferee(records: FolderRecords): Referee {
+  const queues = new Map<string, Promise<unknown>>()
+  const locked = new Set<string>()
+
+  async function inTurn<T>(key: string, act: () => Promise<T>): Promise<T> {
+    const turn = (queues.get(key) ?? Promise.resolve()).then(act, act)
+    queues.set(key, turn)
+    try {
+      return await turn
+    } finally {
+      if (queues.get(key) === turn) queues.delete(key)
+    }
+  }
+
+  return {
+    replaceIf: (key, bytes, etag, deadlineMs) =>
+      inTurn(key, async () => {
+        if ((await records.read(key))?.etag !== etag) return undefined
+        return records.replace(key, bytes, deadlineMs)
+      }),
+
+    removeIf: (key, etag, deadlineMs) =>
+      inTurn(key, async () => {
+        const found = await records.read(key)
+        if (found && found.etag !== etag) return false
+        await records.remove(key, deadlineMs)
+        return true
+      }),
+
+    async lock(name) {
+      if (locked.has(name)) return undefined
+      locked.add(name)
+      return async () => {
+        locked.delete(name)
+      }
+    },
+
+    async close() {},
+  }
+}

@@ -1,0 +1,242 @@
+import { createHash, type Hash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { buffer } from 'node:stream/consumers'
+import { LRUCache } from 'lru-cache'
+import { isFault, RegistryError } from '../oci/errors.ts'
+import type { Io } from '../oci/io.ts'
+import { type Algorithm, algorithmOf, type Digest, digestOf, type RepositoryName } from '../oci/names.ts'
+import { type Blobs, inlineBytes } from './blobs.ts'
+import type { ObjectStore, Upload } from './object-store.ts'
+import { operation } from './record.ts'
+import type { Blob, Pusher, UploadBody, UploadStore } from './registry.ts'
+import type { Repositories } from './repositories.ts'
+import { type SealedUpload, uploadSeal } from './seal.ts'
+
+export interface UploadLimits {
+  /** How many uploads an owner may have at once. */
+  readonly perOwner: number
+  /** How long an upload may lie idle before it is removed, in ms. */
+  readonly ttlMs: number
+}
+
+/** A hash of all bytes so far, kept in this process between two requests. */
+interface Live {
+  readonly algorithm: Algorithm
+  readonly hash: Hash
+  readonly size: number
+}
+
+/** So long a client may think between two requests without costing a second read of what it sent. */
+const liveForMs = 15 * 60_000
+/** An owner at the limit loses uploads that have been idle for so long: they were most likely abandoned. */
+const abandonedMs = 3600_000
+
+export function uploads(
+  store: ObjectStore,
+  names: Repositories,
+  blobs: Blobs,
+  limits: () => UploadLimits,
+): UploadStore {
+  const seal = uploadSeal(store)
+  const live = new LRUCache<string, Live>({ max: 1000, ttl: liveForMs })
+  const boot = bootId()
+  const contextOf = ({ name, owner }: Pusher) => `${name} ${owner}`
+
+  async function makeRoom(owner: string, io: Io): Promise<void> {
+    const mine = await store.uploads(owner, io)
+    const { perOwner } = limits()
+    if (mine.length < perOwner) return
+    const idle = mine.filter(({ modifiedMs }) => Date.now() - modifiedMs > abandonedMs)
+    for (const { upload } of idle) await store.abort(upload, io)
+    if (mine.length - idle.length >= perOwner)
+      throw new RegistryError('TOO_MANY_REQUESTS', {
+        message: `${perOwner} uploads are unfinished: finish or cancel one (limits.uploads_per_user)`,
+        headers: { 'Retry-After': '60' },
+      })
+  }
+
+  /** The upload behind an address and its true size, which may be past what the address says. */
+  async function locate(pusher: Pusher, address: string, io: Io) {
+    const sealed = await seal.open(contextOf(pusher), address, io)
+    const size = await store.uploaded(sealed.upload, io)
+    if (size === undefined) throw new RegistryError('UPLOAD_UNKNOWN')
+    return { sealed, size }
+  }
+
+  async function sessionOf(pusher: Pusher, upload: Upload, size: number, io: Io) {
+    const known = live.get(upload.id)
+    const digest =
+      known?.size === size ? { algorithm: known.algorithm, hex: known.hash.copy().digest('hex') } : undefined
+    return { address: await seal.close(contextOf(pusher), { upload, size, digest, boot }, io), size }
+  }
+
+  /** What did not fit would only keep the disk full. */
+  async function abandonIfFull(upload: Upload, error: unknown, io: Io): Promise<never> {
+    if (isFault(error, 'STORAGE_FULL')) await store.abort(upload, io)
+    throw error
+  }
+
+  /** Adds a body to an upload that holds `size` bytes, and returns the new size. */
+  async function extend(
+    upload: Upload,
+    size: number,
+    body: UploadBody,
+    algorithm: Algorithm,
+    io: Io,
+  ): Promise<number> {
+    if (body.offset !== undefined && body.offset !== size) throw new RegistryError('UPLOAD_OUT_OF_ORDER')
+    if (body.length === 0) return size
+    await store.reserve(body.length ?? 0, io)
+    const known = live.get(upload.id)
+    live.delete(upload.id)
+    const reusable = known?.size === size && (size > 0 || known.algorithm === algorithm)
+    const start = reusable ? known : size === 0 ? { algorithm, hash: createHash(algorithm) } : undefined
+    const witness = start?.hash ?? { update() {} }
+    const end = await store
+      .append(upload, body.source, { offset: size, witness, signal: io.signal })
+      .catch(error => abandonIfFull(upload, error, io))
+    if (start) live.set(upload.id, { ...start, size: end })
+    if (body.length !== undefined && end - size !== body.length) throw new RegistryError('SIZE_INVALID')
+    return end
+  }
+
+  /** The digest of all bytes: from this process's memory, from the address, or by reading them again. */
+  async function digestOfAll({ upload, ...said }: SealedUpload, size: number, algorithm: Algorithm, io: Io) {
+    const known = live.get(upload.id)
+    if (known?.size === size && known.algorithm === algorithm)
+      return digestOf(algorithm, known.hash.copy().digest('hex'))
+    if (said.digest?.algorithm === algorithm && said.size === size && said.boot === boot)
+      return digestOf(algorithm, said.digest.hex)
+    const hash = createHash(algorithm)
+    const source = await store.reread(upload, io)
+    if (!source) throw new RegistryError('UPLOAD_UNKNOWN')
+    for await (const chunk of source) {
+      io.signal.throwIfAborted()
+      hash.update(chunk)
+    }
+    return digestOf(algorithm, hash.digest('hex'))
+  }
+
+  function verify(expected: Digest, found: Digest): void {
+    if (found === expected) return
+    throw new RegistryError('DIGEST_INVALID', {
+      message: `digest did not match: expected ${expected}, got ${found}`,
+    })
+  }
+
+  /** Publishes an upload of this size whose bytes have this digest. */
+  async function publish(name: RepositoryName, upload: Upload, blob: Blob, io: Io): Promise<void> {
+    const options = operation(io)
+    const rid = await names.ensure(name, io)
+    if (blob.size > inlineBytes) {
+      const complete = () => store.complete(upload, blob.size, io)
+      if (await blobs.commit(rid, name, blob, complete, options)) return
+    } else {
+      const source = await store.reread(upload, io)
+      if (!source) throw new RegistryError('UPLOAD_UNKNOWN')
+      await blobs.commitInline(rid, name, blob.digest, await buffer(source), options)
+    }
+    await store.abort(upload, io)
+  }
+
+  /** A blob small enough for its link never becomes a file. */
+  async function receiveInline(name: RepositoryName, digest: Digest, { source, length }: UploadBody, io: Io) {
+    await store.reserve(length ?? 0, io)
+    const bytes = await buffer(source)
+    if (bytes.length !== length) throw new RegistryError('SIZE_INVALID')
+    const algorithm = algorithmOf(digest)
+    verify(digest, digestOf(algorithm, createHash(algorithm).update(bytes).digest('hex')))
+    await blobs.commitInline(await names.ensure(name, io), name, digest, bytes, operation(io))
+    return { digest, size: bytes.length }
+  }
+
+  const isInline = ({ length }: UploadBody) => length !== undefined && length <= inlineBytes
+
+  const self: UploadStore = {
+    async start(pusher, algorithm, io) {
+      await store.reserve(0, io)
+      await makeRoom(pusher.owner, io)
+      const upload = await store.begin(pusher.owner, io)
+      live.set(upload.id, { algorithm, hash: createHash(algorithm), size: 0 })
+      return sessionOf(pusher, upload, 0, io)
+    },
+
+    async find(pusher, address, io) {
+      const { sealed, size } = await locate(pusher, address, io)
+      return sessionOf(pusher, sealed.upload, size, io)
+    },
+
+    async append(pusher, address, body, io) {
+      const { sealed, size } = await locate(pusher, address, io)
+      const end = await extend(sealed.upload, size, body, sealed.digest?.algorithm ?? 'sha256', io)
+      return sessionOf(pusher, sealed.upload, end, io)
+    },
+
+    async finish(pusher, address, digest, body, io) {
+      const sealed = await seal.open(contextOf(pusher), address, io)
+      const { upload } = sealed
+      try {
+        const size = await store.uploaded(upload, io)
+        if (size === undefined) throw new RegistryError('UPLOAD_UNKNOWN')
+        if (size === 0 && !body.offset && isInline(body)) {
+          const blob = await receiveInline(pusher.name, digest, body, io)
+          await store.abort(upload, io)
+          return blob
+        }
+        const end = await extend(upload, size, body, algorithmOf(digest), io)
+        verify(digest, await digestOfAll(sealed, end, algorithmOf(digest), io))
+        await publish(pusher.name, upload, { digest, size: end }, io)
+        live.delete(upload.id)
+        return { digest, size: end }
+      } catch (error) {
+        if (isFault(error, 'DIGEST_INVALID')) {
+          live.delete(upload.id)
+          await store.abort(upload, io)
+        }
+        // The answer to the first request may have been lost on its way: the blob is there, so say so again.
+        if (isFault(error, 'UPLOAD_UNKNOWN')) {
+          const blob = await blobs.stat(pusher.name, digest, { ...io, confirm: true }).catch(() => undefined)
+          if (blob) return blob
+        }
+        throw error
+      }
+    },
+
+    async receive(pusher, digest, body, io) {
+      if (isInline(body)) return receiveInline(pusher.name, digest, body, io)
+      const { address } = await self.start(pusher, algorithmOf(digest), io)
+      try {
+        return await self.finish(pusher, address, digest, body, io)
+      } catch (error) {
+        // Nobody knows its address, so nobody will go on with it.
+        await self.cancel(pusher, address, { signal: AbortSignal.timeout(10_000) }).catch(() => {})
+        throw error
+      }
+    },
+
+    async cancel(pusher, address, io) {
+      const { sealed } = await locate(pusher, address, io)
+      live.delete(sealed.upload.id)
+      await store.abort(sealed.upload, io)
+    },
+
+    async purge(io) {
+      const { ttlMs } = limits()
+      const old = (await store.uploads(undefined, io)).filter(
+        ({ modifiedMs }) => Date.now() - modifiedMs > ttlMs,
+      )
+      for (const { upload } of old) await store.abort(upload, io)
+      return old.length
+    },
+  }
+  return self
+}
+
+/** Names this run of the system; the pages that it has not written yet are lost with it. */
+function bootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  } catch {
+    return String(process.pid)
+  }
+}
