@@ -5,26 +5,28 @@
  */
 import { getSystemErrorName } from 'node:util'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
-import type { Command, PollerSetup, Report, SendCommand } from './sender.ts'
+import type { Command, PollerSetup, Report, SendCommand } from './poller-thread.ts'
 import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, isTryLater, loadSyscalls } from './syscalls.ts'
 
 /** What one socket may take before the next has its turn. */
 const TURN_BYTES = 1024 * 1024
-/** How far the disk is asked to read ahead of a socket. */
+/** How far a slow disk is asked to read ahead of a socket. */
 const AHEAD_BYTES = 8 * TURN_BYTES
+/** From memory a turn takes a fifth of this: one that takes longer has waited for the disk. */
+const DISK_TURN_MS = 1
 /** The longest that the end of the process waits for a thread in epoll_wait. */
 const MOST_WAIT_MS = 250
 
 interface Transfer {
   readonly command: SendCommand
   position: number
-  /** Up to where the disk was asked to read. */
-  advised: number
+  /** Up to where the disk was asked to read; undefined as long as nothing had to wait for it. */
+  advised: number | undefined
 }
 
 if (parentPort === null) throw new TypeError('poller.ts is a worker thread')
 const port = parentPort
-// Only startFileSender starts this file.
+// Only startPoller starts this file.
 const { epoll, wakeup }: PollerSetup = workerData
 
 const loaded = await loadSyscalls()
@@ -62,7 +64,7 @@ function obey(command: Command): void {
     if (transfer !== undefined) finish(transfer, 'ECANCELED')
     return
   }
-  const begun = { command, position: command.start, advised: command.start }
+  const begun: Transfer = { command, position: command.start, advised: undefined }
   transfers.set(socket, begun)
   // Often all that is needed, and then the socket is never watched.
   takeTurn(begun, 0)
@@ -75,12 +77,13 @@ function obey(command: Command): void {
 function takeTurn(transfer: Transfer, events: number): void {
   const { socket, file, end } = transfer.command
   try {
-    readAhead(transfer)
+    const began = performance.now()
     const count = Math.min(TURN_BYTES, end - transfer.position)
     const sent = syscalls.sendfile(socket, file, transfer.position, count)
     if (sent > 0) {
       transfer.position += sent
       if (transfer.position === end) finish(transfer)
+      else if (performance.now() - began > DISK_TURN_MS || transfer.advised !== undefined) readAhead(transfer)
       return
     }
     if (sent === 0) finish(transfer, 'ENODATA')
@@ -92,15 +95,14 @@ function takeTurn(transfer: Transfer, events: number): void {
   }
 }
 
-/** Keeps the disk busy while sockets are served: sendfile itself waits for pages that are not there. */
+/** Keeps a disk busy while other sockets are served: sendfile itself waits for pages that are not in memory. */
 function readAhead(transfer: Transfer): void {
   const { file, end } = transfer.command
-  if (end - transfer.position <= TURN_BYTES) return
   const until = Math.min(end, transfer.position + AHEAD_BYTES)
-  // The kernel reads only the beginning of a large range.
-  for (; transfer.advised < until; transfer.advised += TURN_BYTES) {
-    syscalls.willNeed(file, transfer.advised, TURN_BYTES)
-  }
+  let from = Math.max(transfer.position, transfer.advised ?? 0)
+  // In steps, because the kernel reads only the beginning of a large range.
+  for (; from < until; from += TURN_BYTES) syscalls.willNeed(file, from, TURN_BYTES)
+  transfer.advised = from
 }
 
 function finish(transfer: Transfer, failure?: string): void {

@@ -1,11 +1,13 @@
 /** Sends files into sockets from one thread beside Node's own, without the bytes ever entering the process. */
-import { closeSync, writeSync } from 'node:fs'
-import { getCompileCacheDir } from 'node:module'
-import { dirname, extname } from 'node:path'
+import { closeSync } from 'node:fs'
 import { getSystemErrorName } from 'node:util'
-import { Worker } from 'node:worker_threads'
-import type { Io } from '../oci/io.ts'
+import { type Command, type PollerThread, type Report, startPoller } from './poller-thread.ts'
 import { loadSyscalls } from './syscalls.ts'
+
+/** What `Io` is elsewhere; this folder imports no other. */
+interface Cancellation {
+  readonly signal: AbortSignal
+}
 
 export interface FileSender {
   /**
@@ -15,7 +17,7 @@ export interface FileSender {
    *
    * Rejects with the signal's reason when it aborts, and otherwise with a SendError.
    */
-  send(socketFd: number, fileFd: number, start: number, end: number, io: Io): Promise<void>
+  send(socketFd: number, fileFd: number, start: number, end: number, io: Cancellation): Promise<void>
   /** Ends the thread. Sends in flight reject; later ones reject at once with `sentBytes` 0. */
   close(): Promise<void>
 }
@@ -34,31 +36,9 @@ export class SendError extends Error {
   }
 }
 
-export interface SendCommand {
-  readonly kind: 'send'
-  readonly socket: number
-  readonly file: number
-  readonly start: number
-  readonly end: number
-}
-export type Command = SendCommand | { readonly kind: 'cancel'; readonly socket: number }
-export interface Report {
-  readonly socket: number
-  readonly sentBytes: number
-  readonly failure: string | undefined
-}
-export interface PollerSetup {
-  readonly epoll: number
-  readonly wakeup: number
-}
-
-/** Enough for the thread's few objects; with the default it would keep garbage by the ten megabytes. */
-const THREAD_LIMITS = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1, stackSizeMb: 1 }
-const ONE = new BigUint64Array([1n])
-
 /**
- * Starts the thread, or says why it cannot run here. It never keeps the process alive. `onLost` is called when the
- * thread has ended by itself; the sender then behaves as if it were closed.
+ * Starts the thread, or says why it cannot run here. `onLost` is called when the thread has ended by itself; the sender
+ * then behaves as if it were closed.
  */
 export async function startFileSender(
   onLost: (cause: Error) => void,
@@ -66,63 +46,38 @@ export async function startFileSender(
   const loaded = await loadSyscalls()
   if ('missing' in loaded) return loaded
   const { syscalls } = loaded
-  const wakeup = syscalls.eventfd()
-  const epoll = syscalls.epollCreate()
-  const closeBoth = () => {
-    for (const fd of [wakeup, epoll]) if (fd >= 0) closeSync(fd)
-  }
-  if (wakeup < 0 || epoll < 0) {
-    closeBoth()
-    return { missing: 'no descriptor is free' }
-  }
 
-  const thread = startThread({ epoll, wakeup })
+  /** By the duplicate of the socket. Called without a report when no one knows how far the transfer came. */
   const inFlight = new Map<number, (report: Report | undefined) => void>()
-  const started = Promise.withResolvers<Error | undefined>()
-  const ended = Promise.withResolvers<void>()
-  let state: 'starting' | 'running' | 'closed' = 'starting'
-  let cause = new Error('the sending thread ended')
-
-  thread.on('message', (reports: readonly Report[]) => {
-    started.resolve(undefined)
-    for (const report of reports) inFlight.get(report.socket)?.(report)
-  })
-  thread.on('error', (error: unknown) => {
-    cause = error instanceof Error ? error : new Error(String(error))
-  })
-  thread.on('exit', () => {
-    const lost = state === 'running'
-    state = 'closed'
-    closeBoth()
+  let ended = false
+  const onEnd = (cause: Error | undefined): void => {
+    ended = true
     for (const settle of inFlight.values()) settle(undefined)
-    started.resolve(cause)
-    ended.resolve()
-    if (lost) onLost(cause)
-  })
-
-  const post = (command: Command): void => {
-    if (state !== 'running') return
-    thread.postMessage(command)
-    // With nothing in flight it sleeps in its event loop, and the message is enough.
-    if (inFlight.size > 0) writeSync(wakeup, ONE)
+    if (cause !== undefined) onLost(cause)
   }
-  const transfer = (command: SendCommand): Promise<Report | undefined> =>
-    new Promise(settle => {
-      post(command)
-      inFlight.set(command.socket, settle)
-    })
+  let thread: PollerThread
+  try {
+    thread = await startPoller(syscalls, report => inFlight.get(report.socket)?.(report), onEnd)
+  } catch (error) {
+    return { missing: error instanceof Error ? error.message : String(error) }
+  }
+  // A thread that has nothing in flight sleeps in its event loop, where the message itself is enough.
+  const post = (command: Command): void => thread.post(command, { wake: inFlight.size > 0 })
 
   const sender: FileSender = {
     async send(socketFd, fileFd, start, end, io) {
       io.signal.throwIfAborted()
       if (start === end) return
-      if (state !== 'running') throw new SendError('ECANCELED', 0)
+      if (ended) throw new SendError('ECANCELED', 0)
       // While the thread sends, Node may close the socket and give its number to another.
       const socket = syscalls.duplicate(socketFd)
       if (socket < 0) throw new SendError(getSystemErrorName(socket), 0)
       const cancel = () => post({ kind: 'cancel', socket })
       io.signal.addEventListener('abort', cancel)
-      const report = await transfer({ kind: 'send', socket, file: fileFd, start, end })
+      const report = await new Promise<Report | undefined>(settle => {
+        post({ kind: 'send', socket, file: fileFd, start, end })
+        inFlight.set(socket, settle)
+      })
       io.signal.removeEventListener('abort', cancel)
       inFlight.delete(socket)
       closeSync(socket)
@@ -132,33 +87,9 @@ export async function startFileSender(
     },
 
     async close() {
-      if (state === 'running') {
-        state = 'closed'
-        // In this order: it must find itself terminated when it comes back from epoll_wait.
-        void thread.terminate()
-        writeSync(wakeup, ONE)
-      }
-      await ended.promise
+      ended = true
+      await thread.stop()
     },
   }
-
-  const failure = await started.promise
-  if (failure !== undefined) return { missing: failure.message }
-  state = 'running'
   return { sender }
-}
-
-function startThread(setup: PollerSetup): Worker {
-  const file = new URL(`./poller${extname(import.meta.filename)}`, import.meta.url)
-  // Without it the thread strips types once more, at twice its memory.
-  const cache = getCompileCacheDir()
-  const thread = new Worker(file, {
-    name: 'file-sender',
-    workerData: setup,
-    resourceLimits: THREAD_LIMITS,
-    execArgv: [],
-    env: cache === undefined ? {} : { NODE_COMPILE_CACHE: dirname(cache) },
-  })
-  thread.unref()
-  return thread
 }

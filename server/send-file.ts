@@ -80,7 +80,7 @@ async function sendByKernel(
   } finally {
     socket.off('close', leave)
   }
-  await unlessGone(to, done => res.end(done))
+  res.end()
   return true
 }
 
@@ -106,7 +106,7 @@ async function sendByBuffers(to: Destination, fd: number, { start, end }: ByteRa
       if (more) reading = readInto(spare)
       await unlessGone(to, done => to.res.write(part, done))
     }
-    await unlessGone(to, done => to.res.end(done))
+    to.res.end()
     reusable = true
   } finally {
     await reading.catch(() => {})
