@@ -69,15 +69,20 @@ async function sendByKernel(
   const socketFd = descriptorOf(socket)
   if (socketFd === undefined) return false
 
-  const gone = new AbortController()
-  const leave = () => gone.abort(clientGone())
+  io.signal.throwIfAborted()
+  // Not AbortSignal.any: under load its garbage grows faster than it is collected.
+  const stop = new AbortController()
+  const abort = () => stop.abort(io.signal.reason)
+  const leave = () => stop.abort(clientGone())
+  io.signal.addEventListener('abort', abort)
   socket.once('close', leave)
   try {
-    await sender.send(socketFd, fd, start, end, { signal: AbortSignal.any([io.signal, gone.signal]) })
+    await sender.send(socketFd, fd, start, end, stop)
   } catch (error) {
     if (error instanceof SendError && error.sentBytes === 0) return false
     throw error
   } finally {
+    io.signal.removeEventListener('abort', abort)
     socket.off('close', leave)
   }
   res.end()
