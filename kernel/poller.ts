@@ -42,7 +42,9 @@ port.on('message', (command: Command) => {
   obey(command)
   while (transfers.size > 0) {
     deliver()
-    syscalls.epollWait(epoll, MOST_WAIT_MS, ready)
+    const found = syscalls.epollWait(epoll, MOST_WAIT_MS, ready)
+    // Ends the thread, and so every transfer, rather than to try for ever what cannot succeed.
+    if (found < 0) throw new Error(`epoll_wait failed: ${getSystemErrorName(found)}`)
   }
   deliver()
 })
