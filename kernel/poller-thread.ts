@@ -1,0 +1,119 @@
+/** The main thread's hold on the polling thread: its start, its messages, its end, and the descriptors it works with. */
+import { closeSync, writeSync } from 'node:fs'
+import { getCompileCacheDir } from 'node:module'
+import { dirname, extname } from 'node:path'
+import { getSystemErrorName } from 'node:util'
+import { Worker } from 'node:worker_threads'
+import type { Syscalls } from './syscalls.ts'
+
+export interface SendCommand {
+  readonly kind: 'send'
+  /** A descriptor that is used for this transfer only; it names the transfer. */
+  readonly socket: number
+  readonly file: number
+  readonly start: number
+  readonly end: number
+}
+
+export type Command = SendCommand | { readonly kind: 'cancel'; readonly socket: number }
+
+/** The end of a transfer. From here on the thread knows neither of its descriptors. */
+export interface Report {
+  readonly socket: number
+  readonly sentBytes: number
+  /** An errno name; undefined when all was sent. */
+  readonly failure: string | undefined
+}
+
+export interface PollerSetup {
+  readonly epoll: number
+  readonly wakeup: number
+}
+
+export interface PollerThread {
+  /** Hands over a command. With `wake`, also to a thread that waits for its sockets. Does nothing after the end. */
+  post(command: Command, options: { readonly wake: boolean }): void
+  /** Ends the thread and resolves when it is gone. */
+  stop(): Promise<void>
+}
+
+/** Enough for the thread's few objects; with the default it would keep garbage by the ten megabytes. */
+const THREAD_LIMITS = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1, stackSizeMb: 1 }
+const ONE = new BigUint64Array([1n])
+
+/**
+ * Resolves when the thread is ready; throws when it cannot run. It never keeps the process alive. `onEnd` is called
+ * once, when the thread is gone, with the cause unless `stop` was called.
+ */
+export async function startPoller(
+  syscalls: Syscalls,
+  onReport: (report: Report) => void,
+  onEnd: (cause: Error | undefined) => void,
+): Promise<PollerThread> {
+  const descriptors = [syscalls.eventfd(), syscalls.epollCreate()] as const
+  const [wakeup, epoll] = descriptors
+  const release = () => {
+    for (const fd of descriptors) if (fd >= 0) closeSync(fd)
+  }
+  if (wakeup < 0 || epoll < 0) {
+    release()
+    throw new Error(`no descriptor for the thread: ${getSystemErrorName(Math.min(wakeup, epoll))}`)
+  }
+
+  const worker = startWorker({ epoll, wakeup })
+  const ready = Promise.withResolvers<void>()
+  const gone = Promise.withResolvers<void>()
+  let state: 'starting' | 'running' | 'stopping' | 'gone' = 'starting'
+  let cause = new Error('the thread ended')
+
+  worker.on('message', (reports: readonly Report[]) => {
+    ready.resolve()
+    for (const report of reports) onReport(report)
+  })
+  worker.on('error', (error: unknown) => {
+    cause = error instanceof Error ? error : new Error(String(error))
+  })
+  worker.on('exit', () => {
+    const last = state
+    state = 'gone'
+    release()
+    ready.reject(cause)
+    gone.resolve()
+    if (last !== 'starting') onEnd(last === 'running' ? cause : undefined)
+  })
+  await ready.promise
+  state = 'running'
+  // Not earlier: a listener for messages takes it back.
+  worker.unref()
+
+  return {
+    post(command, { wake }) {
+      if (state !== 'running') return
+      worker.postMessage(command)
+      if (wake) writeSync(wakeup, ONE)
+    },
+    async stop() {
+      if (state === 'running') {
+        state = 'stopping'
+        // In this order: coming back from epoll_wait, it must find itself terminated.
+        const terminated = worker.terminate()
+        writeSync(wakeup, ONE)
+        await terminated
+      }
+      await gone.promise
+    },
+  }
+}
+
+function startWorker(setup: PollerSetup): Worker {
+  const file = new URL(`./poller${extname(import.meta.filename)}`, import.meta.url)
+  // Without the cache the thread loads the type stripper once more, and takes more than twice the memory.
+  const cache = getCompileCacheDir()
+  return new Worker(file, {
+    name: 'file-sender',
+    workerData: setup,
+    resourceLimits: THREAD_LIMITS,
+    execArgv: [],
+    env: cache === undefined ? {} : { NODE_COMPILE_CACHE: dirname(cache) },
+  })
+}
