@@ -1,0 +1,101 @@
+/** What a command is made of; its --help is printed from that. */
+
+import { type ParseArgsOptionDescriptor, parseArgs } from 'node:util'
+import { isNativeError } from 'node:util/types'
+import { UsageError, unknownWord } from './usage.ts'
+
+/** `found`: a command that looks for something amiss has found it. */
+export type Outcome = 'done' | 'found'
+
+export interface Option extends ParseArgsOptionDescriptor {
+  /** What stands for its value in --help. */
+  readonly value?: string
+  readonly does: string
+}
+
+type Options = Readonly<Record<string, Option>>
+type Values<O extends Options> = ReturnType<typeof parseArgs<{ options: O }>>['values']
+
+export interface CommandDescription<O extends Options> {
+  /** What it does, in a few words. */
+  readonly summary: string
+  /** The rest of what to know, if there is any, in whole lines. */
+  readonly details?: readonly string[]
+  readonly options: O
+  readonly example: string
+  run(values: Values<O>): Promise<Outcome>
+}
+
+export interface Command {
+  readonly summary: string
+  help(name: string): string
+  /** Throws UsageError when the arguments are not the command's. */
+  run(args: readonly string[]): Promise<Outcome>
+}
+
+const helpOption = { type: 'boolean', short: 'h', does: 'this text' } as const satisfies Option
+
+export function command<const O extends Options>(description: CommandDescription<O>): Command {
+  const { summary, details = [], options, example, run } = description
+  const all = { ...options, help: helpOption }
+  return {
+    summary,
+    help: name =>
+      [
+        `usage: slipway ${name} [options]`,
+        '',
+        `${summary[0]?.toUpperCase()}${summary.slice(1)}.`,
+        ...details,
+        '',
+        ...columns(
+          Object.entries<Option>(all).map(([option, about]) => [spelling(option, about), about.does]),
+        ),
+        '',
+        'example:',
+        `  ${example}`,
+      ].join('\n'),
+    run: async args => run(parse(args, options)),
+  }
+}
+
+/** Lines of two columns, indented. */
+export function columns(rows: readonly (readonly [string, string])[]): string[] {
+  const width = Math.max(...rows.map(([left]) => left.length))
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`)
+}
+
+function spelling(name: string, { short, value }: Option): string {
+  return `${short ? `-${short}, ` : ''}--${name}${value ? ` ${value}` : ''}`
+}
+
+function parse<const O extends Options>(args: readonly string[], options: O): Values<O> {
+  try {
+    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values
+  } catch (error) {
+    throw explain(error, options) ?? error
+  }
+}
+
+/** parseArgs's complaint in one line of ours; undefined when it is something else. */
+function explain(error: unknown, options: Options): UsageError | undefined {
+  const code = isNativeError(error) && 'code' in error ? error.code : undefined
+  const [, quoted = ''] = (isNativeError(error) && /'([^']*)'/.exec(error.message)) || []
+  const [option = quoted] = /--?[\w-]+/.exec(quoted) ?? []
+  const known = Object.keys(options).map(name => `--${name}`)
+  switch (code) {
+    case 'ERR_PARSE_ARGS_UNKNOWN_OPTION':
+      return unknownWord('option', option, [...known, '--help'])
+    case 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE': {
+      const { type, value } = options[option.slice(2)] ?? {}
+      return new UsageError(
+        type === 'string' ? `${option} needs a value: ${option} ${value}` : `${option} takes no value`,
+      )
+    }
+    case 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL':
+      return new UsageError(
+        `unexpected argument ${quoted}: this command takes options only: ${known.join(', ')}`,
+      )
+    default:
+      return undefined
+  }
+}

@@ -1,0 +1,21 @@
+/** The options that several commands have. */
+import type { Option } from './command.ts'
+
+/** Each is a flag of a setting, but for --config. */
+export const settingOptions = {
+  config: {
+    type: 'string',
+    value: 'FILE',
+    does: 'read the settings from FILE; otherwise ./slipway.yaml, if it is there',
+  },
+  listen: {
+    type: 'string',
+    multiple: true,
+    value: 'ADDRESS',
+    does: 'where to listen: host:port or unix:/path; may be repeated',
+  },
+  data: { type: 'string', value: 'FOLDER', does: 'the folder that holds everything' },
+  'log-level': { type: 'string', value: 'LEVEL', does: 'trace, debug, info, warn or error' },
+} as const satisfies Record<string, Option>
+
+export const jsonOption = { type: 'boolean', does: 'print one JSON object' } as const satisfies Option

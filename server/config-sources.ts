@@ -1,0 +1,167 @@
+/** Where settings come from, and how a fault in one of them is said. What a schema demands is config.ts's matter. */
+import { resolve } from 'node:path'
+import type { z } from 'zod'
+import { type ConfigFile, readConfigFile } from './config-file.ts'
+import { nearest } from './nearest.ts'
+
+/** What is known about a setting beside its type and default. */
+export interface About {
+  /** Completes "expected …, found …". */
+  readonly accepts: string
+  readonly does: string
+  readonly flag?: 'listen' | 'data' | 'log-level'
+  /** A running server takes a changed value on SIGHUP. */
+  readonly reloadable?: true
+}
+
+export interface Setting extends About {
+  readonly path: readonly string[]
+  /** The path with dots. */
+  readonly name: string
+  readonly env: string
+  /** As one would write it in the file; undefined when there is none. */
+  readonly default: string | undefined
+}
+
+/** The values of flags, under their names. A flag that is given twice is a list. */
+export interface SettingFlags {
+  readonly config?: string | undefined
+  readonly listen?: string | readonly string[] | undefined
+  readonly data?: string | undefined
+  readonly 'log-level'?: string | undefined
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** One place that says something about settings, in the shape of the file. */
+export interface Source extends ConfigFile {
+  /** What relative paths in it start from. */
+  readonly folder: string
+}
+
+const prefix = 'SLIPWAY_'
+/** Names the file of settings; not a setting itself. */
+const fileVariable = 'SLIPWAY_CONFIG'
+const usualFile = 'slipway.yaml'
+
+/** The file of settings, if there is one. */
+export function fileSource(flags: SettingFlags, env: Environment, cwd: string): Source | undefined {
+  const named = flags.config ?? env[fileVariable]
+  const path = resolve(cwd, named ?? usualFile)
+  if (named === '') {
+    const name = flags.config === undefined ? fileVariable : '--config'
+    return { ...given({}, () => name, cwd), faults: [`${name}: expected the path of a YAML file, found ""`] }
+  }
+  const file = readConfigFile(path, named ?? usualFile, named !== undefined)
+  // The same file means the same registry, wherever the command that reads it is started.
+  return file && { ...file, folder: resolve(path, '..') }
+}
+
+export function environmentSource(settings: readonly Setting[], env: Environment, cwd: string): Source {
+  const known = [fileVariable, ...settings.map(setting => setting.env)].map(name => name.slice(prefix.length))
+  const faults = Object.entries(env).flatMap(([variable, value = '']) => {
+    const name = variable.startsWith(prefix) ? variable.slice(prefix.length) : undefined
+    if (name === undefined || known.includes(name) || isServiceLink(variable, value)) return []
+    return [`${variable}: ${noSuchSetting(prefix, name, known)}`]
+  })
+  const where = (path: readonly PropertyKey[]) => settingAt(settings, path)?.env ?? 'environment'
+  return {
+    ...given(
+      treeOf(settings, setting => env[setting.env]),
+      where,
+      cwd,
+    ),
+    faults,
+  }
+}
+
+export function flagSource(settings: readonly Setting[], flags: SettingFlags, cwd: string): Source {
+  const tree = treeOf(settings, setting => setting.flag && flags[setting.flag])
+  return given(tree, path => `--${settingAt(settings, path)?.flag ?? ''}`, cwd)
+}
+
+/** What a schema found wrong with a source, one line each. */
+export function describeIssues(
+  source: Source,
+  issues: readonly z.core.$ZodIssue[],
+  settings: readonly Setting[],
+): string[] {
+  return issues.flatMap(issue => {
+    const setting = settingAt(settings, issue.path)
+    const name = setting?.name ?? issue.path.join('.')
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map(key => {
+        const section = issue.path.map(word => `${String(word)}.`).join('')
+        const where = source.where([...issue.path, key])
+        return `${where}: ${section}${key}: ${noSuchSetting(section, key, keysAt(settings, issue.path))}`
+      })
+    }
+    // A section whose every line is commented out.
+    if (setting === undefined && issue.input === null) return []
+    const accepts = setting?.accepts ?? `settings (${keysAt(settings, issue.path).join(', ')})`
+    return `${[source.where(issue.path), name].filter(Boolean).join(': ')}: expected ${accepts}, found ${found(issue.input)}`
+  })
+}
+
+/** The value that a source has for a setting. */
+export function valueAt(tree: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    // Reflect.get takes any object; that this is one was just seen.
+    (node, key) =>
+      typeof node === 'object' && node !== null && Object.hasOwn(node, key)
+        ? Reflect.get(node, key)
+        : undefined,
+    tree,
+  )
+}
+
+/** The values that `pick` has for settings, in the shape of the file. */
+export function treeOf(settings: readonly Setting[], pick: (setting: Setting) => unknown): object {
+  const grow = (depth: number, inside: readonly Setting[]): object => {
+    const branches = [...Map.groupBy(inside, ({ path }) => path[depth] ?? '')].map(([key, group]) => {
+      const leaf = group.find(({ path }) => path.length === depth + 1)
+      return [key, leaf ? pick(leaf) : grow(depth + 1, group)] as const
+    })
+    return Object.fromEntries(branches.filter(([, value]) => value !== undefined))
+  }
+  return grow(0, settings)
+}
+
+function given(tree: unknown, where: Source['where'], folder: string): Source {
+  return { tree, faults: [], where, folder }
+}
+
+/** The setting that a path leads to, or into. */
+function settingAt(settings: readonly Setting[], path: readonly PropertyKey[]): Setting | undefined {
+  return settings.find(setting => setting.path.every((key, depth) => key === path[depth]))
+}
+
+/** What may stand in a section. */
+function keysAt(settings: readonly Setting[], section: readonly PropertyKey[]): string[] {
+  const inside = settings.filter(({ path }) => section.every((key, depth) => key === path[depth]))
+  return [...new Set(inside.flatMap(({ path }) => path[section.length] ?? []))]
+}
+
+/** `known` and `name` go without the prefix, lest it make everything look alike. */
+function noSuchSetting(prefix: string, name: string, known: readonly string[]): string {
+  const near = nearest(name, known)
+  if (near !== undefined) return `no such setting; did you mean ${prefix}${near}?`
+  return `no such setting; known: ${known.map(other => prefix + other).join(', ')}`
+}
+
+/** Variables that Kubernetes sets in every pod for a service called slipway or slipway-something. */
+function isServiceLink(name: string, value: string): boolean {
+  return /_SERVICE_(?:HOST|PORT(?:_[A-Z0-9_]+)?)$/.test(name) || isPortLink(name, value)
+}
+
+function isPortLink(name: string, value: string): boolean {
+  if (/_PORT_\d+_(?:TCP|UDP|SCTP)_(?:PROTO|PORT|ADDR)$/.test(name)) return true
+  return /_PORT(?:_\d+_(?:TCP|UDP|SCTP))?$/.test(name) && /^(?:tcp|udp|sctp):\/\//.test(value)
+}
+
+function found(value: unknown): string {
+  if (value === undefined || value === null) return 'nothing'
+  if (typeof value === 'object') return Array.isArray(value) ? 'a list' : 'a section'
+  const text = JSON.stringify(value)
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text
+}

@@ -1,0 +1,119 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { settingTexts } from '../../cli/check.ts'
+import { settingList } from '../../server/config.ts'
+import { slipway } from '../helpers/program.ts'
+
+let cwd = ''
+beforeEach(() => {
+  cwd = mkdtempSync(join(tmpdir(), 'slipway-check-'))
+})
+afterEach(() => rmSync(cwd, { recursive: true }))
+
+const broken = 'workers: 65\nlisten: 0.0.0.0\n'
+const brokenFaults = [
+  'slipway.yaml:2: listen: expected host:port, [::1]:port or unix:/path, or a list of them, found "0.0.0.0"',
+  'slipway.yaml:1: workers: expected auto or a number from 1 to 64, found 65',
+]
+
+it('says what serve would do, and where each value comes from', async () => {
+  writeFileSync(join(cwd, 'slipway.yaml'), 'sparse: any\nlisten: [127.0.0.1:5001, "[::1]:5001"]\n')
+  const options = { cwd, env: { SLIPWAY_LIMITS_MANIFEST: '8MiB', SLIPWAY_WORKERS: '3' } }
+  const { status, stdout, stderr } = await slipway(['check', '--log-level', 'warn'], options)
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  const expected = [
+    ['settings', 'slipway.yaml'],
+    ['access', 'open: everyone on this machine may pull, push and delete'],
+    ['listen', '127.0.0.1:5001, [::1]:5001', '(slipway.yaml:2)'],
+    ['url', 'not set'],
+    ['data', join(cwd, 'data')],
+    ['', expect.stringMatching(/^not there; serve makes it; .*[0-9]\S*iB free$/)],
+    ['workers', '3', '(SLIPWAY_WORKERS)'],
+    ['durability', 'full: what was acknowledged survives a power cut'],
+    ['sparse', 'any: whatever a manifest names may be missing', '(slipway.yaml:1)'],
+    ['limits.manifest', '8MiB', '(SLIPWAY_LIMITS_MANIFEST)'],
+    ['limits.uploads_per_user', '100'],
+    ['limits.upload_ttl', '24h'],
+    ['log.level', 'warn', '(--log-level)'],
+    [''],
+    ['ok: serve would start'],
+    [''],
+  ]
+  expect(stdout.split('\n').map(line => line.split(/ {2,}/))).toEqual(expected)
+})
+
+it('changes nothing', async () => {
+  expect(await slipway(['check'], { cwd })).toMatchObject({ status: 0 })
+  expect(readdirSync(cwd)).toEqual([])
+})
+
+it('prints one JSON object when asked', async () => {
+  const { status, stdout } = await slipway(['check', '--json', '--data=.'], { cwd })
+  expect(status).toBe(0)
+  expect(JSON.parse(stdout)).toEqual({
+    ok: true,
+    faults: [],
+    file: null,
+    settings: {
+      listen: [{ kind: 'tcp', host: '127.0.0.1', port: 5000 }],
+      data: cwd,
+      workers: 'auto',
+      durability: 'full',
+      sparse: 'index',
+      limits: { manifestBytes: 4_194_304, uploadsPerUser: 100, uploadTtlMs: 86_400_000 },
+      log: { level: 'info' },
+    },
+    workers: expect.any(Number),
+    sources: { data: '--data' },
+    folder: { path: cwd, state: 'empty', writable: true, freeBytes: expect.any(Number) },
+    access: 'open: everyone on this machine may pull, push and delete',
+  })
+})
+
+describe('ends with 3', () => {
+  it('and all faults of the settings', async () => {
+    writeFileSync(join(cwd, 'slipway.yaml'), broken)
+    expect(await slipway(['check'], { cwd })).toEqual({
+      status: 3,
+      stdout: `${[...brokenFaults, '2 faults: serve would refuse to start'].join('\n')}\n`,
+      stderr: '',
+    })
+  })
+
+  it('and all faults of the settings as JSON', async () => {
+    writeFileSync(join(cwd, 'slipway.yaml'), broken)
+    const { status, stdout } = await slipway(['check', '--json'], { cwd })
+    expect(status).toBe(3)
+    expect(JSON.parse(stdout)).toEqual({ ok: false, faults: brokenFaults })
+  })
+
+  it('when the folder holds something else', async () => {
+    writeFileSync(join(cwd, 'holiday.jpg'), '')
+    const { status, stdout } = await slipway(['check', '--data', '.'], { cwd })
+    expect(status).toBe(3)
+    expect(stdout.split('\n').slice(-3, -1)).toEqual([
+      expect.stringMatching(/^data: \S+ is no registry's folder.*: name an empty one with --data$/),
+      '1 fault: serve would refuse to start',
+    ])
+  })
+})
+
+describe('serve with faults in its settings', () => {
+  it('ends with 1 and one line for each', async () => {
+    writeFileSync(join(cwd, 'slipway.yaml'), broken)
+    const stderr = brokenFaults.map(fault => `slipway: ${fault}\n`).join('')
+    expect(await slipway(['serve'], { cwd })).toEqual({ status: 1, stdout: '', stderr })
+  })
+
+  it('says where it failed only at --log-level=debug', async () => {
+    const { status, stderr } = await slipway(['serve', '--config=no.yaml', '--log-level=debug'], { cwd })
+    expect(status).toBe(1)
+    expect(stderr).toMatch(/^slipway: SettingsError: no\.yaml: cannot be read: there is no such file\n +at /)
+  })
+})
+
+it('shows every setting', () => {
+  expect(Object.keys(settingTexts)).toEqual(settingList.map(({ name }) => name))
+})

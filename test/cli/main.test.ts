@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest'
+import { settingOptions } from '../../cli/options.ts'
+import manifest from '../../package.json' with { type: 'json' }
+import { settingList } from '../../server/config.ts'
+import { slipway } from '../helpers/program.ts'
+
+it('prints its version', async () => {
+  expect(await slipway(['--version'])).toEqual({
+    status: 0,
+    stdout: `slipway ${manifest.version}\n`,
+    stderr: '',
+  })
+})
+
+it.for(['help', '--help', '-h'])('lists its commands on %s', async word => {
+  const { status, stdout, stderr } = await slipway([word])
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  expect(stdout).toMatch(/^ {2}serve {6}run the registry$/m)
+  expect(stdout).toMatch(/^ {2}check {6}say what serve would do; changes nothing$/m)
+})
+
+it.for([
+  ['serve', '--help'],
+  ['serve', '-h'],
+  ['help', 'serve'],
+])('explains a command on %j', async args => {
+  const { status, stdout, stderr } = await slipway(args)
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  expect(stdout).toMatch(/^usage: slipway serve \[options\]$/m)
+  expect(stdout).toMatch(/^ {2}--listen ADDRESS {3}where to listen/m)
+  expect(stdout).toMatch(/^example:\n {2}slipway serve --listen \S+ --data \S+$/m)
+})
+
+describe('ends with 2 and one line that says what there is', () => {
+  it.for<[args: string[], line: string]>([
+    [[], 'which command? there are: serve, check, help'],
+    [['chek'], 'unknown command chek: did you mean check?'],
+    [['fly'], 'unknown command fly: there are: serve, check, help'],
+    [['constructor'], 'unknown command constructor: there are: serve, check, help'],
+    [['help', 'fly'], 'unknown command fly: there are: serve, check, help'],
+    [['--data', 'x', 'serve'], 'options stand after the command, as in slipway serve --data'],
+    [['check', '--lisen=x'], 'unknown option --lisen: did you mean --listen?'],
+    [
+      ['serve', '--verbose'],
+      'unknown option --verbose: there are: --config, --listen, --data, --log-level, --help',
+    ],
+    [
+      ['serve', '--json'],
+      'unknown option --json: there are: --config, --listen, --data, --log-level, --help',
+    ],
+    [['serve', '--data'], '--data needs a value: --data FOLDER'],
+    [['serve', '--data', '--listen', 'x'], '--data needs a value: --data FOLDER'],
+    [['check', '--json=yes'], '--json takes no value'],
+    [
+      ['serve', './data'],
+      'unexpected argument ./data: this command takes options only: --config, --listen, --data, --log-level',
+    ],
+  ])('%j', async ([args, line]) => {
+    expect(await slipway(args)).toEqual({ status: 2, stdout: '', stderr: `slipway: ${line}\n` })
+  })
+})
+
+it('has an option for each setting that has a flag', () => {
+  const flags = settingList.flatMap(({ flag }) => flag ?? [])
+  expect(Object.keys(settingOptions).toSorted()).toEqual(['config', ...flags].toSorted())
+})

@@ -1,0 +1,39 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import { type LoadedSettings, type LoadOptions, loadSettings, SettingsError } from '../../server/config.ts'
+
+export interface Given extends Pick<LoadOptions, 'env' | 'flags'> {
+  /** The text of slipway.yaml. */
+  readonly yaml?: string
+  /** Other files: path -> text. */
+  readonly files?: Readonly<Record<string, string>>
+}
+
+/** Loads settings in a folder that has what is given and nothing else, with an environment alike. */
+export function load({
+  yaml,
+  files = {},
+  flags = {},
+  env = {},
+}: Given = {}): LoadedSettings & { cwd: string } {
+  const cwd = mkdtempSync(join(tmpdir(), 'slipway-settings-'))
+  onTestFinished(() => rmSync(cwd, { recursive: true }))
+  const all = yaml === undefined ? files : { ...files, 'slipway.yaml': yaml }
+  for (const [path, text] of Object.entries(all)) {
+    mkdirSync(join(cwd, dirname(path)), { recursive: true })
+    writeFileSync(join(cwd, path), text)
+  }
+  return { cwd, ...loadSettings({ cwd, env, flags }) }
+}
+
+export function faults(given: Given): readonly string[] {
+  try {
+    load(given)
+  } catch (error) {
+    if (error instanceof SettingsError) return error.faults
+    throw error
+  }
+  return []
+}
