@@ -1,0 +1,195 @@
+import { constants } from 'node:os'
+import koffi from 'koffi'
+
+/**
+ * TCP sockets in one thread, by the system calls themselves. Received bytes can be discarded inside the kernel
+ * (MSG_TRUNC), so that a client which only counts does not take the processor from the server that it measures.
+ */
+export interface Socket {
+  send(bytes: Uint8Array): Promise<void>
+  /** What has come, at least one byte; 0 when the other side has closed. */
+  receive(into: Uint8Array): Promise<number>
+  /** Takes so many bytes and forgets them. The number that came: less only when the other side closed. */
+  drain(count: number): Promise<number>
+  close(): void
+}
+
+export interface Poller {
+  connect(port: number): Socket
+  /** Serves the sockets until all of these tasks have ended. */
+  run(tasks: readonly Promise<void>[]): Promise<void>
+}
+
+export interface PollerOptions {
+  /** Copies drained bytes into memory, as a client must that wants to have them. */
+  readonly copy: boolean
+}
+
+const libc = koffi.load('libc.so.6')
+const system = {
+  socket: libc.func('int socket(int, int, int)'),
+  connect: libc.func('int connect(int, void *, uint32)'),
+  setsockopt: libc.func('int setsockopt(int, int, int, void *, uint32)'),
+  send: libc.func('int64 send(int, void *, uint64, int)'),
+  recv: libc.func('int64 recv(int, void *, uint64, int)'),
+  poll: libc.func('int poll(void *, uint64, int)'),
+  close: libc.func('int close(int)'),
+}
+// <sys/socket.h>, <poll.h> and <netinet/tcp.h> of Linux.
+const [AF_INET, SOCK_STREAM, SOL_SOCKET, SO_RCVLOWAT, IPPROTO_TCP, TCP_NODELAY] = [2, 1, 1, 18, 6, 1]
+const [MSG_TRUNC, MSG_DONTWAIT, MSG_NOSIGNAL] = [0x20, 0x40, 0x4000]
+const [POLLIN, POLLOUT] = [1, 4]
+
+/** Waking for less costs the client more than it brings. */
+const wakeBytes = 256 * 1024
+const copyBytes = 512 * 1024
+const stallSeconds = 30
+
+interface Waiter {
+  readonly events: number
+  readonly resume: () => void
+  readonly fail: (error: Error) => void
+}
+
+export function openPoller({ copy }: PollerOptions): Poller {
+  const waiting = new Map<number, Waiter>()
+  const scratch = copy ? Buffer.alloc(copyBytes) : null
+
+  const wait = (fd: number, events: number) =>
+    new Promise<void>((resume, fail) => {
+      waiting.set(fd, { events, resume, fail })
+    })
+
+  function connect(port: number): Socket {
+    const fd = openSocket(port)
+    let lowWater = 1
+    const wakeAt = (count: number) => {
+      if (count === lowWater) return
+      setOption(fd, SOL_SOCKET, SO_RCVLOWAT, count)
+      lowWater = count
+    }
+
+    async function take(into: Uint8Array | null, count: number, flags: number): Promise<number> {
+      while (true) {
+        await wait(fd, POLLIN)
+        const got = Number(system.recv(fd, into, count, flags | MSG_DONTWAIT))
+        if (got >= 0) return got
+        throwUnlessBusy('recv')
+      }
+    }
+
+    return {
+      async send(bytes) {
+        for (let sent = 0; sent < bytes.length; ) {
+          const rest = bytes.subarray(sent)
+          const count = Number(system.send(fd, rest, rest.length, MSG_DONTWAIT | MSG_NOSIGNAL))
+          if (count >= 0) sent += count
+          else {
+            throwUnlessBusy('send')
+            await wait(fd, POLLOUT)
+          }
+        }
+      },
+      receive(into) {
+        wakeAt(1)
+        return take(into, into.length, 0)
+      },
+      async drain(count) {
+        let left = count
+        while (left > 0) {
+          wakeAt(left > wakeBytes ? wakeBytes : 1)
+          const got = await take(scratch, scratch ? Math.min(left, copyBytes) : left, scratch ? 0 : MSG_TRUNC)
+          if (got === 0) break
+          left -= got
+        }
+        return count - left
+      },
+      close() {
+        waiting.delete(fd)
+        system.close(fd)
+      },
+    }
+  }
+
+  return { connect, run: tasks => serve(waiting, tasks) }
+}
+
+async function serve(waiting: Map<number, Waiter>, tasks: readonly Promise<void>[]): Promise<void> {
+  let live = true
+  const all = Promise.all(tasks).finally(() => {
+    live = false
+  })
+  // Failures reach the caller by `await all` below, also when they come while the loop is running.
+  all.catch(() => {})
+  let lastEvent = performance.now()
+  while (live) {
+    if (waiting.size > 0) {
+      if (pollOnce(waiting) > 0) lastEvent = performance.now()
+      else if (performance.now() - lastEvent > stallSeconds * 1000) failAll(waiting)
+    }
+    await new Promise(setImmediate)
+  }
+  await all
+}
+
+/** One poll(2) over all that wait; the number that may go on. */
+function pollOnce(waiting: Map<number, Waiter>): number {
+  // struct pollfd: int fd, short events, short revents
+  const set = Buffer.alloc(8 * waiting.size)
+  const fds = [...waiting.keys()]
+  let at = 0
+  for (const [fd, waiter] of waiting) {
+    set.writeInt32LE(fd, at)
+    set.writeInt16LE(waiter.events, at + 4)
+    at += 8
+  }
+  const ready = Number(system.poll(set, fds.length, 1000))
+  if (ready < 0) throwUnlessBusy('poll')
+  for (const [index, fd] of fds.entries()) {
+    if (set.readInt16LE(8 * index + 6) === 0) continue
+    const waiter = waiting.get(fd)
+    waiting.delete(fd)
+    waiter?.resume()
+  }
+  return ready
+}
+
+function failAll(waiting: Map<number, Waiter>): void {
+  for (const waiter of waiting.values()) waiter.fail(new Error(`nothing came for ${stallSeconds} s`))
+  waiting.clear()
+}
+
+function openSocket(port: number): number {
+  // struct sockaddr_in: family, port in network order, 127.0.0.1
+  const address = Buffer.alloc(16)
+  address.writeUInt16LE(AF_INET, 0)
+  address.writeUInt16BE(port, 2)
+  address.set([127, 0, 0, 1], 4)
+  const fd = Number(system.socket(AF_INET, SOCK_STREAM, 0))
+  if (fd < 0) throw systemError('socket')
+  if (Number(system.connect(fd, address, address.length)) < 0) {
+    const error = systemError('connect')
+    system.close(fd)
+    throw error
+  }
+  setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1)
+  return fd
+}
+
+function setOption(fd: number, level: number, name: number, value: number): void {
+  const bytes = Buffer.alloc(4)
+  bytes.writeInt32LE(value)
+  if (Number(system.setsockopt(fd, level, name, bytes, bytes.length)) < 0) throw systemError('setsockopt')
+}
+
+function throwUnlessBusy(call: string): void {
+  const { EAGAIN, EINTR } = constants.errno
+  const code = koffi.errno()
+  if (code !== EAGAIN && code !== EINTR) throw systemError(call)
+}
+
+function systemError(call: string): Error {
+  const code = koffi.errno()
+  const name = Object.entries(constants.errno).find(([, value]) => value === code)?.[0]
+  return new Error(`${call}: ${name ?? `errno ${code}`}`)
+}
