@@ -1,4 +1,5 @@
 import { createHash, randomFillSync } from 'node:crypto'
+import { unlink } from 'node:fs/promises'
 import type { Connection } from './connection.ts'
 import { drive, type Load, type Report } from './drive.ts'
 
@@ -11,6 +12,8 @@ export interface PushJob extends Load {
   readonly way: 'chunked' | 'whole'
   /** How many blobs, or for how long. */
   readonly until: { readonly count: number } | { readonly seconds: number }
+  /** Files, one for each blob, to delete as its push begins; see writeBallast. */
+  readonly ballast?: readonly string[]
 }
 
 /** What io.Copy of Go's library writes at a time, hence the size of docker's chunks. */
@@ -28,10 +31,15 @@ export function runPush(job: PushJob): Promise<Report> {
   if ('count' in job.until) {
     // Hashing large blobs takes a core: all of it is done before the clock starts.
     const blobs = Array.from({ length: job.until.count }, make)
+    const ballast = [...(job.ballast ?? [])]
     return drive(
       job,
       () => blobs.pop(),
-      (connection, blob) => push(connection, job, blob),
+      async (connection, blob) => {
+        const file = ballast.pop()
+        const [bytes] = await Promise.all([push(connection, job, blob), file && unlink(file)])
+        return bytes
+      },
     )
   }
   const end = performance.now() + job.until.seconds * 1000

@@ -103,7 +103,7 @@ function medianOf(samples: readonly Sample[]): Sample {
   }
 }
 
-export function median(values: readonly number[]): number {
+function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
   const upper = sorted[Math.floor(sorted.length / 2)] ?? 0
   const lower = sorted[Math.floor((sorted.length - 1) / 2)] ?? 0

@@ -28,7 +28,7 @@ export interface Launch {
   readonly environment?: Readonly<Record<string, string>>
 }
 
-export const distributionVersion = '3.1.1'
+const distributionVersion = '3.1.1'
 const distributionModule = `github.com/distribution/distribution/v3/cmd/registry@v${distributionVersion}`
 const slipwayMain = fileURLToPath(new URL('../cli/main.ts', import.meta.url))
 const packageFile = new URL('../package.json', import.meta.url)

@@ -1,17 +1,17 @@
-import type { Job } from './client.ts'
+import type { PushJob } from './client-push.ts'
 import { imageRepository, smallBytes } from './content.ts'
 import { pushImage, tagsJob } from './fill-api.ts'
 import type { Server } from './fleet.ts'
 import type { Measurement } from './measure.ts'
 import type { Plan } from './read-measurements.ts'
 import { bytesText, countText, type Sizes } from './sizes.ts'
-import { settle, timeBytes, timeRequests } from './timing.ts'
+import { settle, timeBytes, timeRequests, writeBallast } from './timing.ts'
 
 const takesPushes = (server: Server) => server.kind.takesPushes
 const pushedTagsRepository = 'bench/pushed-tags'
 
 /** A push of large blobs as docker makes it: POST, PATCH in chunks, PUT. */
-export function largePushJob(server: Server, sizes: Sizes, connections: 1 | 4 | 16): Job {
+export function largePushJob(server: Server, sizes: Sizes, connections: 1 | 4 | 16): PushJob {
   const until = { count: sizes.pushes[connections] }
   const load = { port: server.port(), connections, bytes: sizes.blobBytes, until }
   return { kind: 'push', repository: imageRepository, way: 'chunked', ...load }
@@ -33,7 +33,8 @@ export function pushLarge({ sizes }: Plan): Measurement {
       const samples = []
       for (const count of counts) {
         await settle(server, io)
-        samples.push(await timeBytes(server, largePushJob(server, sizes, count), io))
+        const ballast = await writeBallast(server, sizes.pushes[count], 1.2 * sizes.blobBytes, io)
+        samples.push(await timeBytes(server, { ...largePushJob(server, sizes, count), ballast }, io))
       }
       return samples
     },
