@@ -38,7 +38,7 @@ export const quickSizes: Sizes = {
   getSeconds: 0.5,
   smallPushSeconds: 1,
   hugeBytes: 200_000_000,
-  pushes: { 1: 1, 4: 4, 16: 16 },
+  pushes: { 1: 2, 4: 8, 16: 16 },
   manyTags: 20_000,
   pushedTags: 2000,
   pushedTagsOfPeers: 200,

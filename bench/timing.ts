@@ -1,5 +1,3 @@
-import { open } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Io } from '../oci/io.ts'
 import type { Job } from './client.ts'
 import type { Report } from './drive.ts'
@@ -47,29 +45,6 @@ export async function timeWrk(server: Server, path: string, seconds: number, io:
 /** What one server wrote goes to the disk before the next is timed. */
 export async function settle(server: Server, io: Io): Promise<void> {
   await runProgram('sync', ['-f', server.folder], io)
-}
-
-/**
- * Fills the page cache with a file for each push to come, which the client deletes as the push begins. A virtual
- * machine gives memory that is free for a second back to its host, and pays for it at the next touch: more than the
- * push itself costs.
- */
-export async function writeBallast(
-  server: Server,
-  count: number,
-  bytes: number,
-  { signal }: Io,
-): Promise<string[]> {
-  const files = Array.from({ length: count }, (_, index) => join(server.folder, `ballast-${index}`))
-  const piece = Buffer.alloc(1 << 20)
-  for (const file of files) {
-    await using handle = await open(file, 'w')
-    for (let left = bytes; left > 0; left -= piece.length) {
-      signal.throwIfAborted()
-      await handle.write(piece)
-    }
-  }
-  return files
 }
 
 async function timeLoad(server: Server, job: Job, io: Io): Promise<{ report: Report; cpu: number }> {

@@ -4,8 +4,9 @@ import { pushImage, tagsJob } from './fill-api.ts'
 import type { Server } from './fleet.ts'
 import type { Measurement } from './measure.ts'
 import type { Plan } from './read-measurements.ts'
+import { runClient } from './run-client.ts'
 import { bytesText, countText, type Sizes } from './sizes.ts'
-import { settle, timeBytes, timeRequests, writeBallast } from './timing.ts'
+import { settle, timeBytes, timeRequests } from './timing.ts'
 
 const takesPushes = (server: Server) => server.kind.takesPushes
 const pushedTagsRepository = 'bench/pushed-tags'
@@ -29,12 +30,15 @@ export function pushLarge({ sizes }: Plan): Measurement {
       cpuUnit: 's/GB',
       ...(count === 4 && { goal: { ratioAtLeast: 1, cpuRatioAtMost: 1.25 } }),
     })),
+    async prepare(server, io) {
+      await runClient(largePushJob(server, sizes, 1), io)
+    },
     async take(server, _round, io) {
       const samples = []
       for (const count of counts) {
         await settle(server, io)
-        const ballast = await writeBallast(server, sizes.pushes[count], 1.2 * sizes.blobBytes, io)
-        samples.push(await timeBytes(server, { ...largePushJob(server, sizes, count), ballast }, io))
+        const job = { ...largePushJob(server, sizes, count), ballastFolder: server.folder }
+        samples.push(await timeBytes(server, job, io))
       }
       return samples
     },
