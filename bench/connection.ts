@@ -2,7 +2,8 @@ import type { Poller } from './socket.ts'
 
 /** HTTP/1.1 over one kept connection, as little of it as the registries' answers to the bench need. */
 export interface Connection {
-  send(bytes: Uint8Array): Promise<void>
+  /** All of it. The number of bytes. */
+  send(bytes: Uint8Array): Promise<number>
   /** Reads one answer to its end. Throws when the status is another, or the body shorter than announced. */
   answer(expectedStatus: number): Promise<Answer>
   /** The same for an answer to HEAD: the body is announced and does not come. */

@@ -6,7 +6,8 @@ import koffi from 'koffi'
  * (MSG_TRUNC), so that a client which only counts does not take the processor from the server that it measures.
  */
 export interface Socket {
-  send(bytes: Uint8Array): Promise<void>
+  /** All of it. The number of bytes. */
+  send(bytes: Uint8Array): Promise<number>
   /** What has come, at least one byte; 0 when the other side has closed. */
   receive(into: Uint8Array): Promise<number>
   /** Takes so many bytes and forgets them. The number that came: less only when the other side closed. */
@@ -41,23 +42,36 @@ const [MSG_TRUNC, MSG_DONTWAIT, MSG_NOSIGNAL] = [0x20, 0x40, 0x4000]
 const [POLLIN, POLLOUT] = [1, 4]
 
 /** Waking for less costs the client more than it brings. */
-const wakeBytes = 256 * 1024
+const wakeBytes = 512 * 1024
 const copyBytes = 512 * 1024
 const stallSeconds = 30
+const pollMs = 1000
 
+/** Goes on with one socket as far as it can; true when that for which it was waited is done or has failed. */
 interface Waiter {
   readonly events: number
-  readonly resume: () => void
-  readonly fail: (error: Error) => void
+  readonly proceed: () => boolean
+  readonly fail: (error: unknown) => void
 }
 
 export function openPoller({ copy }: PollerOptions): Poller {
   const waiting = new Map<number, Waiter>()
   const scratch = copy ? Buffer.alloc(copyBytes) : null
 
-  const wait = (fd: number, events: number) =>
-    new Promise<void>((resume, fail) => {
-      waiting.set(fd, { events, resume, fail })
+  /** Calls the step whenever the socket is ready, until it gives something. */
+  const until = <T>(fd: number, events: number, step: () => T | undefined) =>
+    new Promise<T>((resolve, fail) => {
+      const proceed = () => {
+        try {
+          const result = step()
+          if (result === undefined) return false
+          resolve(result)
+        } catch (error) {
+          fail(error)
+        }
+        return true
+      }
+      waiting.set(fd, { events, proceed, fail })
     })
 
   function connect(port: number): Socket {
@@ -69,40 +83,33 @@ export function openPoller({ copy }: PollerOptions): Poller {
       lowWater = count
     }
 
-    async function take(into: Uint8Array | null, count: number, flags: number): Promise<number> {
-      while (true) {
-        await wait(fd, POLLIN)
-        const got = Number(system.recv(fd, into, count, flags | MSG_DONTWAIT))
-        if (got >= 0) return got
-        throwUnlessBusy('recv')
-      }
-    }
-
     return {
-      async send(bytes) {
-        for (let sent = 0; sent < bytes.length; ) {
+      send(bytes) {
+        let sent = 0
+        return until(fd, POLLOUT, () => {
           const rest = bytes.subarray(sent)
-          const count = Number(system.send(fd, rest, rest.length, MSG_DONTWAIT | MSG_NOSIGNAL))
-          if (count >= 0) sent += count
-          else {
-            throwUnlessBusy('send')
-            await wait(fd, POLLOUT)
-          }
-        }
+          sent += transferred('send', system.send(fd, rest, rest.length, MSG_DONTWAIT | MSG_NOSIGNAL)) ?? 0
+          return sent === bytes.length ? sent : undefined
+        })
       },
       receive(into) {
         wakeAt(1)
-        return take(into, into.length, 0)
+        return until(fd, POLLIN, () => transferred('recv', system.recv(fd, into, into.length, MSG_DONTWAIT)))
       },
       async drain(count) {
+        if (count <= 0) return 0
+        const flags = MSG_DONTWAIT | (scratch ? 0 : MSG_TRUNC)
         let left = count
-        while (left > 0) {
-          wakeAt(left > wakeBytes ? wakeBytes : 1)
-          const got = await take(scratch, scratch ? Math.min(left, copyBytes) : left, scratch ? 0 : MSG_TRUNC)
-          if (got === 0) break
-          left -= got
-        }
-        return count - left
+        const wake = () => wakeAt(left > wakeBytes ? wakeBytes : 1)
+        wake()
+        return await until(fd, POLLIN, () => {
+          const wanted = scratch ? Math.min(left, copyBytes) : left
+          const got = transferred('recv', system.recv(fd, scratch, wanted, flags))
+          left -= got ?? 0
+          if (left === 0 || got === 0) return count - left
+          wake()
+          return undefined
+        })
       },
       close() {
         waiting.delete(fd)
@@ -121,37 +128,53 @@ async function serve(waiting: Map<number, Waiter>, tasks: readonly Promise<void>
   })
   // Failures reach the caller by `await all` below, also when they come while the loop is running.
   all.catch(() => {})
-  let lastEvent = performance.now()
   while (live) {
-    if (waiting.size > 0) {
-      if (pollOnce(waiting) > 0) lastEvent = performance.now()
-      else if (performance.now() - lastEvent > stallSeconds * 1000) failAll(waiting)
-    }
+    if (waiting.size > 0) pollUntilDone(waiting)
+    // What was waited for goes on here, and may wait again.
     await new Promise(setImmediate)
   }
   await all
 }
 
-/** One poll(2) over all that wait; the number that may go on. */
-function pollOnce(waiting: Map<number, Waiter>): number {
-  // struct pollfd: int fd, short events, short revents
-  const set = Buffer.alloc(8 * waiting.size)
+/** poll(2) over all that wait, until one of them is done: moving bytes meanwhile takes no turn of the event loop. */
+function pollUntilDone(waiting: Map<number, Waiter>): void {
   const fds = [...waiting.keys()]
+  const set = pollSet(waiting)
+  for (let lastEvent = performance.now(), done = false; !done; ) {
+    const ready = Number(system.poll(set, fds.length, pollMs))
+    if (ready < 0) throwUnlessBusy('poll')
+    if (ready > 0) lastEvent = performance.now()
+    else if (performance.now() - lastEvent > stallSeconds * 1000) {
+      failAll(waiting)
+      return
+    }
+    for (const [index, fd] of fds.entries()) {
+      if (set.readInt16LE(8 * index + 6) === 0) continue
+      if (waiting.get(fd)?.proceed() !== true) continue
+      waiting.delete(fd)
+      done = true
+    }
+  }
+}
+
+/** struct pollfd of each: int fd, short events, short revents. */
+function pollSet(waiting: Map<number, Waiter>): Buffer {
+  const set = Buffer.alloc(8 * waiting.size)
   let at = 0
-  for (const [fd, waiter] of waiting) {
+  for (const [fd, { events }] of waiting) {
     set.writeInt32LE(fd, at)
-    set.writeInt16LE(waiter.events, at + 4)
+    set.writeInt16LE(events, at + 4)
     at += 8
   }
-  const ready = Number(system.poll(set, fds.length, 1000))
-  if (ready < 0) throwUnlessBusy('poll')
-  for (const [index, fd] of fds.entries()) {
-    if (set.readInt16LE(8 * index + 6) === 0) continue
-    const waiter = waiting.get(fd)
-    waiting.delete(fd)
-    waiter?.resume()
-  }
-  return ready
+  return set
+}
+
+/** The count that a call returned; undefined when it could do nothing yet. */
+function transferred(call: string, result: unknown): number | undefined {
+  const count = Number(result)
+  if (count >= 0) return count
+  throwUnlessBusy(call)
+  return undefined
 }
 
 function failAll(waiting: Map<number, Waiter>): void {
