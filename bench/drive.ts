@@ -35,7 +35,7 @@ export async function drive<T>(
   next: () => T | undefined,
   exchange: (connection: Connection, task: T) => Promise<number>,
 ): Promise<Report> {
-  const poller = openPoller({ copy: load.copy ?? false })
+  const poller = openPoller({ copy: load.copy ?? false, wakeBytes: wakeBytesFor(load.connections) })
   const latencies: number[] = []
   const ends: number[] = []
   const errors: string[] = []
@@ -81,6 +81,11 @@ export async function drive<T>(
     errors,
     tenths: tenthsOf(ends),
   }
+}
+
+/** Measured against nginx: 256 KiB is the cheapest for few connections, and costs a third of the speed at sixteen. */
+function wakeBytesFor(connections: number): number {
+  return Math.min(256, Math.max(64, 1024 / connections)) * 1024
 }
 
 function quantile(sorted: readonly number[], share: number): number {

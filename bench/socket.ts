@@ -24,6 +24,8 @@ export interface Poller {
 export interface PollerOptions {
   /** Copies drained bytes into memory, as a client must that wants to have them. */
   readonly copy: boolean
+  /** A socket that drains wakes for so many bytes: few wake-ups are cheap, but a sender must not run dry meanwhile. */
+  readonly wakeBytes: number
 }
 
 const libc = koffi.load('libc.so.6')
@@ -41,8 +43,6 @@ const [AF_INET, SOCK_STREAM, SOL_SOCKET, SO_RCVLOWAT, IPPROTO_TCP, TCP_NODELAY] 
 const [MSG_TRUNC, MSG_DONTWAIT, MSG_NOSIGNAL] = [0x20, 0x40, 0x4000]
 const [POLLIN, POLLOUT] = [1, 4]
 
-/** Waking for less costs the client more than it brings. */
-const wakeBytes = 512 * 1024
 const copyBytes = 512 * 1024
 const stallSeconds = 30
 const pollMs = 1000
@@ -54,7 +54,7 @@ interface Waiter {
   readonly fail: (error: unknown) => void
 }
 
-export function openPoller({ copy }: PollerOptions): Poller {
+export function openPoller({ copy, wakeBytes }: PollerOptions): Poller {
   const waiting = new Map<number, Waiter>()
   const scratch = copy ? Buffer.alloc(copyBytes) : null
 
