@@ -1,0 +1,45 @@
+import type { Need } from './content.ts'
+import type { Measurement } from './measure.ts'
+import { memory, start } from './process-measurements.ts'
+import {
+  catalogPage,
+  getLarge,
+  getSmall,
+  headSmall,
+  manifestByTag,
+  manyTags,
+  type Plan,
+  tagsPage,
+} from './read-measurements.ts'
+import { pushLarge, pushSmall, pushTags } from './write-measurements.ts'
+
+interface Entry {
+  /** What the servers must hold for it, beyond one small image. */
+  readonly needs: readonly Need[]
+  readonly plan: (plan: Plan) => Measurement
+}
+
+/** All there is to measure, by the names of `--only`, in the order of the output. */
+export const measurements = {
+  start: { needs: [], plan: start },
+  get: { needs: ['large'], plan: getLarge },
+  manifest: { needs: [], plan: manifestByTag },
+  blob: { needs: [], plan: getSmall },
+  head: { needs: [], plan: headSmall },
+  tags: { needs: ['tags'], plan: tagsPage },
+  'many-tags': { needs: [], plan: manyTags },
+  catalog: { needs: ['catalog'], plan: catalogPage },
+  push: { needs: [], plan: pushLarge },
+  'push-small': { needs: [], plan: pushSmall },
+  'push-tags': { needs: [], plan: pushTags },
+  memory: { needs: ['huge'], plan: memory },
+} as const satisfies Record<string, Entry>
+
+export type MeasurementName = keyof typeof measurements
+
+export const measurementNames: readonly MeasurementName[] =
+  Object.keys(measurements).filter(isMeasurementName)
+
+export function isMeasurementName(name: string): name is MeasurementName {
+  return Object.hasOwn(measurements, name)
+}
