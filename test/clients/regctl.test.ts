@@ -4,15 +4,15 @@ import { artifact, digestsOf, image } from '../helpers/images.ts'
 import { readLayout, writeLayout } from '../helpers/layout.ts'
 import { manifestStatus, pullDigests, pushImage, tagsOf } from '../helpers/push.ts'
 import type { RunOptions, Sandbox } from '../helpers/sandbox.ts'
-import type { TestServer } from '../helpers/server.ts'
+import { openTap, type Tap } from '../helpers/tap.ts'
 
 function regctl(
   sandbox: Sandbox,
-  server: TestServer,
+  { host }: Pick<Tap, 'host'>,
   args: readonly string[],
   options?: RunOptions,
 ): Promise<string> {
-  return sandbox.run('regctl', ['--host', `reg=${server.host},tls=disabled`, ...args], options)
+  return sandbox.run('regctl', ['--host', `reg=${host},tls=disabled`, ...args], options)
 }
 
 describeClient(['regctl'], () => {
@@ -63,26 +63,26 @@ describeClient(['regctl'], () => {
     expect((await pullDigests(to, about.descriptor.digest)).all).toEqual(digestsOf(about))
   })
 
-  it('pushes and pulls an image of sha512 digests', async ({ server, sandbox, repository }) => {
+  it('pushes an image of sha512 digests with its tag as a parameter, and pulls it', async ({
+    server,
+    sandbox,
+    repository,
+  }) => {
     const app = repository('app')
     const made = image({ seed: 'regctl sha512', layers: [1_000, 20_000], algorithm: 'sha512' })
     const { digest } = made.descriptor
     await writeLayout(sandbox.path('sha512'), made, '1')
-    const name = `${server.host}/${app.name}`
+    await using tap = await openTap(server.host)
+    const name = `${tap.host}/${app.name}`
 
-    await regctl(sandbox, server, [
-      'image',
-      'copy',
-      `ocidir://${sandbox.path('sha512')}:1`,
-      `${name}@${digest}`,
-    ])
-    await regctl(sandbox, server, [
-      'image',
-      'copy',
-      `${name}@${digest}`,
-      `ocidir://${sandbox.path('back')}:1`,
-    ])
+    await regctl(sandbox, tap, ['image', 'copy', `ocidir://${sandbox.path('sha512')}:1`, `${name}:1`])
+    await regctl(sandbox, tap, ['image', 'copy', `${name}@${digest}`, `ocidir://${sandbox.path('back')}:1`])
 
+    const writes = tap.exchanges.filter(each => each.method === 'PUT' && each.path.includes('/manifests/'))
+    expect(writes.map(each => each.path)).toEqual([
+      expect.stringMatching(/manifests\/sha512:\w{128}\?tag=1$/),
+    ])
+    expect(await tagsOf(app)).toEqual(['1'])
     expect((await pullDigests(app, digest)).all).toEqual(digestsOf(made))
     expect((await readLayout(sandbox.path('back'))).digests).toEqual(digestsOf(made))
   })

@@ -22,7 +22,7 @@ export async function pushImage(repository: Repository, image: Image, tag?: stri
   })
 }
 
-export async function pushBlob(repository: Repository, bytes: Buffer, digest: Digest): Promise<void> {
+async function pushBlob(repository: Repository, bytes: Buffer, digest: Digest): Promise<void> {
   const started = await request(repository, 'blobs/uploads/', { method: 'POST' })
   const upload = new URL(started.headers.get('location') ?? '', started.url)
   upload.searchParams.set('digest', digest)

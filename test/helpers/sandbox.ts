@@ -9,6 +9,8 @@ import { text } from 'node:stream/consumers'
 export interface RunOptions {
   readonly input?: Buffer | string
   readonly env?: Readonly<Record<string, string>>
+  /** Exit codes that are no failure; 0 alone when left out. */
+  readonly accept?: readonly number[]
 }
 
 /**
@@ -59,7 +61,7 @@ export async function openSandbox(): Promise<Sandbox> {
   return {
     path: (...parts) => join(root, ...parts),
 
-    async run(program, args, { input, env } = {}) {
+    async run(program, args, { input, env, accept = [0] } = {}) {
       const child = launch(program, args, env)
       const overdue = setTimeout(() => child.kill('SIGKILL'), runMs)
       child.stdin.on('error', () => {})
@@ -69,7 +71,7 @@ export async function openSandbox(): Promise<Sandbox> {
         text(child.stderr),
         once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>,
       ]).finally(() => clearTimeout(overdue))
-      if (code === 0) return stdout
+      if (code !== null && accept.includes(code)) return stdout
       throw new Error(`${program} ${args.join(' ')} ended with ${code ?? signal}:\n${stdout}${stderr}`)
     },
 
