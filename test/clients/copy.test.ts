@@ -54,7 +54,7 @@ const clients = {
     copy: (sandbox, from, to) => regctl(sandbox, to, ['image', 'copy', from, to]),
     tags: (sandbox, name) => regctl(sandbox, name, ['tag', 'ls', name]),
     remove: (sandbox, reference) => regctl(sandbox, reference, ['manifest', 'delete', reference]),
-    catalog: (sandbox, host) => regctl(sandbox, host, ['repo', 'ls', host]),
+    catalog: (sandbox, host) => regctl(sandbox, host, ['repo', 'ls', '--limit=1000', host]),
   },
 } as const satisfies Partial<Record<Program, CopyClient>>
 
