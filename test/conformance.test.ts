@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { findProgram } from './helpers/clients.ts'
+import { findProgram } from './helpers/programs.ts'
 import { remark } from './helpers/reporter.ts'
 import { openSandbox } from './helpers/sandbox.ts'
 import { startServer } from './helpers/server.ts'

@@ -1,8 +1,7 @@
 /** The programs of other people that these tests drive, where to find them, and what a test of theirs is given. */
 import { randomBytes } from 'node:crypto'
-import { accessSync, constants } from 'node:fs'
-import { delimiter, join } from 'node:path'
 import { describe, test } from 'vitest'
+import { findProgram } from './programs.ts'
 import type { Repository } from './push.ts'
 import { isRoot, openSandbox } from './sandbox.ts'
 import { startServer } from './server.ts'
@@ -47,18 +46,6 @@ function obstacle(program: Program): string | undefined {
   if (!findProgram(program)) return `${program} is not installed: ${sources[program]}`
   if (rootOnly.includes(program) && !isRoot()) return `${program} is tested only as root: sudo npm test`
   return undefined
-}
-
-export function findProgram(name: string): string | undefined {
-  const candidates = (process.env.PATH ?? '').split(delimiter).map(folder => join(folder, name))
-  return candidates.find(path => {
-    try {
-      accessSync(path, constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
 }
 
 /** A test with a registry and a sandbox, both for the whole file, and repositories of its own. */

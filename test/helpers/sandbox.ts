@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { leashed } from './programs.ts'
 
 export interface RunOptions {
   readonly input?: Buffer | string
@@ -25,6 +26,8 @@ export interface Sandbox extends AsyncDisposable {
   /** Starts a program that goes on running, and returns when `isReady` first says so. */
   start(program: string, args: readonly string[], isReady: () => Promise<boolean>): Promise<AsyncDisposable>
 }
+
+type Command = readonly [string, ...string[]]
 
 const runMs = 30_000
 const readyMs = 20_000
@@ -47,22 +50,16 @@ export async function openSandbox(): Promise<Sandbox> {
     XDG_RUNTIME_DIR: join(home, 'run'),
     LC_ALL: 'C',
   }
-  const launch = (
-    program: string,
-    args: readonly string[],
-    env: RunOptions['env'],
-    wrapper: readonly string[] = [],
-  ) => {
-    const isolation = isRoot() ? ['unshare', '--mount', 'sh', '-c', isolate, root] : []
-    const [first, ...rest] = [...wrapper, ...isolation, program, ...args]
-    return spawn(first ?? program, rest, { cwd: root, env: { ...environment, ...env } })
-  }
+  const isolated = (program: string, args: readonly string[]): Command =>
+    isRoot() ? ['unshare', '--mount', 'sh', '-c', isolate, root, program, ...args] : [program, ...args]
+  const launch = ([first, ...rest]: Command, env: RunOptions['env'] = {}) =>
+    spawn(first, rest, { cwd: root, env: { ...environment, ...env } })
 
   return {
     path: (...parts) => join(root, ...parts),
 
     async run(program, args, { input, env, accept = [0] } = {}) {
-      const child = launch(program, args, env)
+      const child = launch(isolated(program, args), env)
       const overdue = setTimeout(() => child.kill('SIGKILL'), runMs)
       child.stdin.on('error', () => {})
       child.stdin.end(input)
@@ -76,8 +73,7 @@ export async function openSandbox(): Promise<Sandbox> {
     },
 
     async start(program, args, isReady) {
-      // Should this process be killed, the program ends with it.
-      const child = launch(program, args, {}, ['setpriv', '--pdeathsig', 'TERM'])
+      const child = launch(leashed(isolated(program, args)))
       const printed: string[] = []
       for (const output of [child.stdout, child.stderr])
         output.on('data', chunk => printed.push(String(chunk)))

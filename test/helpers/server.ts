@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { leashed } from './programs.ts'
 
 /** One line of the server's log, as it was printed. */
 export interface LogLine {
@@ -42,8 +43,9 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   const running = process.env.SLIPWAY_TEST_REGISTRY
   if (running) return foreignServer(running)
   const folder = options.data ?? (await mkdtemp(join(tmpdir(), 'slipway-data-')))
-  const args = ['serve', '--listen', '127.0.0.1:0', '--data', folder, ...(options.args ?? [])]
-  const child = spawn(process.execPath, [program, ...args], {
+  const args = [program, 'serve', '--listen', '127.0.0.1:0', '--data', folder, ...(options.args ?? [])]
+  const [first, ...rest] = leashed([process.execPath, ...args])
+  const child = spawn(first, rest, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...options.env },
   })
