@@ -1,8 +1,10 @@
 import { defineConfig } from 'vitest/config'
+import { closingReporter } from './test/helpers/reporter.ts'
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    reporters: ['default', closingReporter],
     testTimeout: 20_000,
     hookTimeout: 60_000,
     teardownTimeout: 5_000,
