@@ -7,7 +7,15 @@ import { catalog, listReferrers, listTags, search } from './listings.ts'
 import { deleteManifest, getManifest, headManifest, putManifest } from './manifests.ts'
 import { type Kind, type Operation, type OperationOf, parseOperation, requiredLevel } from './operations.ts'
 import { json, respond } from './respond.ts'
-import { appendUpload, cancelUpload, finishUpload, mountOrStart, receiveBlob, startUpload, uploadStatus } from './uploads.ts'
+import {
+  appendUpload,
+  cancelUpload,
+  finishUpload,
+  mountOrStart,
+  receiveBlob,
+  startUpload,
+  uploadStatus,
+} from './uploads.ts'
 
 type Handlers = {
   readonly [K in Kind]: (services: Services, ctx: Context, operation: OperationOf<K>) => Promise<void>
@@ -63,7 +71,11 @@ export function createApp(services: Services): Koa<RequestState> {
 
 /** TypeScript cannot see that a table's entry fits the operation whose kind it was found by. */
 function dispatch(services: Services, ctx: Context, operation: Operation): Promise<void> {
-  const handle = handlers[operation.kind] as (services: Services, ctx: Context, operation: Operation) => Promise<void>
+  const handle = handlers[operation.kind] as (
+    services: Services,
+    ctx: Context,
+    operation: Operation,
+  ) => Promise<void>
   return handle(services, ctx, operation)
 }
 
@@ -86,7 +98,16 @@ function observed({ observe }: Services): Koa.Middleware<RequestState> {
       const { operation } = ctx.state
       const status = ctx.res.writableFinished ? ctx.res.statusCode : 499
       const error = failures.get(ctx.req)
-      observe({ event: 'request', id, method: ctx.method, operation, status, ms: performance.now() - startedMs, from, error })
+      observe({
+        event: 'request',
+        id,
+        method: ctx.method,
+        operation,
+        status,
+        ms: performance.now() - startedMs,
+        from,
+        error,
+      })
     })
     await next()
   }
@@ -97,7 +118,8 @@ function authorize({ policy }: Services): Koa.Middleware<RequestState> {
   return async (ctx, next) => {
     const { operation, principal } = ctx.state
     const level = operation && requiredLevel[operation.kind]
-    if (level && 'name' in operation && !policy.permits(principal, level, operation.name)) throw new RegistryError('DENIED')
+    if (level && 'name' in operation && !policy.permits(principal, level, operation.name))
+      throw new RegistryError('DENIED')
     await next()
   }
 }

@@ -16,7 +16,11 @@ const blobHeaders = (digest: string) => ({
   'Cache-Control': 'private, max-age=31536000, immutable',
 })
 
-export async function headBlob({ registry, policy }: Services, ctx: Context, { name, digest }: OperationOf<'headBlob'>) {
+export async function headBlob(
+  { registry, policy }: Services,
+  ctx: Context,
+  { name, digest }: OperationOf<'headBlob'>,
+) {
   // Only who may push relies on the answer to leave a blob out of a push.
   const confirm = policy.permits(ctx.state.principal, 'push', name)
   const { size } = await registry.blobs.stat(name, digest, { ...ctx.state.io, confirm })
@@ -29,7 +33,9 @@ export async function getBlob(services: Services, ctx: Context, { name, digest }
   const { blobs } = services.registry
   const blob = await blobs.stat(name, digest, { signal: io.signal, confirm: false })
   if (namesEntity(ctx.get('If-None-Match'), digest)) return empty(ctx, 304, blobHeaders(digest))
-  const asked = isCurrentFor(ctx.get('If-Range'), digest) ? parseRange(ctx.get('Range') || undefined, blob.size) : undefined
+  const asked = isCurrentFor(ctx.get('If-Range'), digest)
+    ? parseRange(ctx.get('Range') || undefined, blob.size)
+    : undefined
   if (asked === 'unsatisfiable')
     throw new RegistryError('RANGE_UNSATISFIABLE', { headers: { 'Content-Range': `bytes */${blob.size}` } })
   const span = asked ?? { start: 0, end: blob.size }
@@ -47,7 +53,8 @@ async function send({ sender }: Services, ctx: Context, content: OpenContent, sp
   const length = span.end - span.start
   switch (content.kind) {
     case 'bytes':
-      ctx.body = content.bytes.length === length ? content.bytes : content.bytes.subarray(span.start, span.end)
+      ctx.body =
+        content.bytes.length === length ? content.bytes : content.bytes.subarray(span.start, span.end)
       return
     case 'stream':
       ctx.body = content.stream
@@ -65,7 +72,11 @@ async function send({ sender }: Services, ctx: Context, content: OpenContent, sp
   }
 }
 
-export async function deleteBlob({ registry }: Services, ctx: Context, { name, digest }: OperationOf<'deleteBlob'>) {
+export async function deleteBlob(
+  { registry }: Services,
+  ctx: Context,
+  { name, digest }: OperationOf<'deleteBlob'>,
+) {
   await registry.blobs.remove(name, digest, ctx.state.io)
   empty(ctx, 202, { 'Docker-Content-Digest': digest })
 }
@@ -73,12 +84,18 @@ export async function deleteBlob({ registry }: Services, ctx: Context, { name, d
 /** The repositories looked at for a mount that does not say where from. */
 const mountCandidates = 50
 
-export async function mountBlob(services: Services, ctx: Context, operation: OperationOf<'mountBlob'>): Promise<boolean> {
+export async function mountBlob(
+  services: Services,
+  ctx: Context,
+  operation: OperationOf<'mountBlob'>,
+): Promise<boolean> {
   const { registry, policy } = services
   const { name, digest, from } = operation
   const { io, principal } = ctx.state
   const candidates =
-    from === undefined ? await registry.blobs.holders(digest, { ...io, signal: io.signal, limit: mountCandidates }) : [from]
+    from === undefined
+      ? await registry.blobs.holders(digest, { ...io, signal: io.signal, limit: mountCandidates })
+      : [from]
   for (const source of candidates) {
     if (!policy.permits(principal, 'pull', source)) continue
     try {

@@ -47,7 +47,8 @@ export function openBody(req: IncomingMessage, res: ServerResponse, pace: Pace):
     const now = req.socket.bytesRead
     const average = ((now - before) * 1000) / (Date.now() - startedMs)
     // A source that we ourselves have paused is not the client's fault.
-    if (!req.isPaused() && (now === seen || average < pace.bytesPerSecond)) req.destroy(new RegistryError('REQUEST_TIMEOUT'))
+    if (!req.isPaused() && (now === seen || average < pace.bytesPerSecond))
+      req.destroy(new RegistryError('REQUEST_TIMEOUT'))
     seen = now
   }, pace.idleMs)
   watch.unref()

@@ -14,6 +14,8 @@ export interface Services {
   readonly observe: Observe
   /** Largest manifest that is accepted, in bytes. */
   manifestBytes(): number
+  /** What clients call this registry, in front of a path; nothing where they know best. */
+  url(): string
   /** The fast way out for local files, where there is one. */
   readonly sender: FileSender | undefined
 }

@@ -24,6 +24,9 @@ export const usualLimits: HttpLimits = {
   connectionsPerAddress: 1024,
 }
 
+/** How long a refused connection may take to read why. */
+const lingerMs = 1000
+
 /** Headers of which a second one is an attempt to be understood in two ways. */
 const singular = new Set(['host', 'authorization', 'content-range', 'content-type', 'if-match', 'range'])
 
@@ -35,7 +38,8 @@ function fault(req: http.IncomingMessage, limits: HttpLimits): Fault | undefined
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at]?.toLowerCase() ?? ''
     if (name === 'transfer-encoding') {
-      if (req.httpVersion !== '1.1' || rawHeaders[at + 1]?.toLowerCase() !== 'chunked') return 'REQUEST_INVALID'
+      if (req.httpVersion !== '1.1' || rawHeaders[at + 1]?.toLowerCase() !== 'chunked')
+        return 'REQUEST_INVALID'
     }
     if (!singular.has(name)) continue
     const bit = 1 << [...singular].indexOf(name)
@@ -67,7 +71,11 @@ function lastWords(fault: Fault): string {
 }
 
 /** An HTTP/1.1 server that reads strictly, and in which no client can hold on to more than its share. */
-export function createHttpServer(handle: http.RequestListener, observe: Observe, limits: HttpLimits): http.Server {
+export function createHttpServer(
+  handle: http.RequestListener,
+  observe: Observe,
+  limits: HttpLimits,
+): http.Server {
   const screened: http.RequestListener = (req, res) => {
     const found = fault(req, limits)
     if (found === undefined) return handle(req, res)
@@ -94,9 +102,14 @@ export function createHttpServer(handle: http.RequestListener, observe: Observe,
     screened(req, res)
   })
   server.on('clientError', (error, socket) => {
-    observe({ event: 'client error', from: 'remoteAddress' in socket ? String(socket.remoteAddress) : undefined, code: codeOf(error) })
+    observe({
+      event: 'client error',
+      from: 'remoteAddress' in socket ? String(socket.remoteAddress) : undefined,
+      code: codeOf(error),
+    })
     if (socket.writable && codeOf(error) !== 'ECONNRESET') socket.end(lastWords(statusOf(error)))
-    socket.destroySoon?.()
+    else socket.destroy()
+    setTimeout(() => socket.destroy(), lingerMs).unref()
   })
   shareByAddress(server, limits.connectionsPerAddress)
   return server

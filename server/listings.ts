@@ -4,9 +4,18 @@ import type { Context, Services } from './context.ts'
 import type { OperationOf } from './operations.ts'
 import { json, linkNext } from './respond.ts'
 
-export async function listTags({ registry }: Services, ctx: Context, { name, limit, after }: OperationOf<'listTags'>) {
-  const { items, more } = await registry.manifests.tags(name, { after, limit, signal: ctx.state.io.signal })
-  if (more && items.length > 0) linkNext(ctx, `/v2/${name}/tags/list`, { n: String(limit), last: items.at(-1) })
+export async function listTags(
+  services: Services,
+  ctx: Context,
+  { name, limit, after }: OperationOf<'listTags'>,
+) {
+  const { items, more } = await services.registry.manifests.tags(name, {
+    after,
+    limit,
+    signal: ctx.state.io.signal,
+  })
+  if (more && items.length > 0)
+    linkNext(ctx, `${services.url()}/v2/${name}/tags/list`, { n: String(limit), last: items.at(-1) })
   json(ctx, { name, tags: items })
 }
 
@@ -14,7 +23,11 @@ export async function listTags({ registry }: Services, ctx: Context, { name, lim
 const scanLength = 1000
 
 /** Names that the asker may pull, in order, strictly after one of them. */
-async function* visible({ registry, policy }: Services, ctx: Context, start?: string): AsyncGenerator<RepositoryName> {
+async function* visible(
+  { registry, policy }: Services,
+  ctx: Context,
+  start?: string,
+): AsyncGenerator<RepositoryName> {
   for (let after = start, more = true; more; ) {
     const page = await registry.repositories({ after, limit: scanLength, signal: ctx.state.io.signal })
     for (const name of page.items) if (policy.permits(ctx.state.principal, 'pull', name)) yield name
@@ -28,7 +41,7 @@ export async function catalog(services: Services, ctx: Context, { limit, after }
   if (limit > 0)
     for await (const name of visible(services, ctx, after)) {
       if (repositories.length === limit) {
-        linkNext(ctx, '/v2/_catalog', { n: String(limit), last: repositories.at(-1) })
+        linkNext(ctx, `${services.url()}/v2/_catalog`, { n: String(limit), last: repositories.at(-1) })
         break
       }
       repositories.push(name)
@@ -36,12 +49,20 @@ export async function catalog(services: Services, ctx: Context, { limit, after }
   json(ctx, { repositories })
 }
 
-export async function listReferrers({ registry }: Services, ctx: Context, operation: OperationOf<'listReferrers'>) {
+export async function listReferrers(
+  services: Services,
+  ctx: Context,
+  operation: OperationOf<'listReferrers'>,
+) {
   const { name, digest, artifactType, limit, after } = operation
   const page = { artifactType, limit, after, signal: ctx.state.io.signal }
-  const { referrers, next } = await registry.manifests.referrers(name, digest, page)
+  const { referrers, next } = await services.registry.manifests.referrers(name, digest, page)
   if (next !== undefined)
-    linkNext(ctx, `/v2/${name}/referrers/${digest}`, { artifactType, n: String(limit), last: next })
+    linkNext(ctx, `${services.url()}/v2/${name}/referrers/${digest}`, {
+      artifactType,
+      n: String(limit),
+      last: next,
+    })
   if (artifactType !== undefined) ctx.set('OCI-Filters-Applied', 'artifactType')
   json(ctx, { schemaVersion: 2, mediaType: ociIndex, manifests: referrers }, ociIndex)
 }
@@ -58,5 +79,12 @@ export async function search(services: Services, ctx: Context, { term, limit, pa
       results.push({ name, description: '', star_count: 0, is_official: false, is_automated: false })
     found++
   }
-  json(ctx, { query: term, num_results: found, num_pages: Math.ceil(found / Math.max(1, limit)), page, page_size: limit, results })
+  json(ctx, {
+    query: term,
+    num_results: found,
+    num_pages: Math.ceil(found / Math.max(1, limit)),
+    page,
+    page_size: limit,
+    results,
+  })
 }

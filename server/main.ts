@@ -6,8 +6,9 @@ import type { FileSender } from '../kernel/sender.ts'
 import { cached } from '../storage/cached.ts'
 import { localRegistry } from '../storage/local-registry.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
+import type { ListenAddress } from './addresses.ts'
 import { createApp } from './app.ts'
-import type { Address, Settings } from './config.ts'
+import type { Settings } from './config.ts'
 import { createHttpServer, usualLimits } from './http.ts'
 import type { Observe } from './observe.ts'
 
@@ -30,13 +31,29 @@ export interface RunningServer {
   stop(boundMs: number): Promise<number>
 }
 
-export async function startServer({ store, registryId, settings, observe, sender }: Parts): Promise<RunningServer> {
+export async function startServer({
+  store,
+  registryId,
+  settings,
+  observe,
+  sender,
+}: Parts): Promise<RunningServer> {
   const registry = localRegistry(cached(store, { maxBytes: cacheBytes }), {
     registryId,
     sparse: () => settings().sparse,
-    uploadLimits: () => ({ perOwner: settings().limits.uploadsPerUser, ttlMs: settings().limits.uploadTtlMs }),
+    uploadLimits: () => ({
+      perOwner: settings().limits.uploadsPerUser,
+      ttlMs: settings().limits.uploadTtlMs,
+    }),
   })
-  const services = { registry, policy: openToAll, observe, manifestBytes: () => settings().limits.manifestBytes, sender }
+  const services = {
+    registry,
+    policy: openToAll,
+    observe,
+    sender,
+    manifestBytes: () => settings().limits.manifestBytes,
+    url: () => settings().url ?? '',
+  }
   const handle = createApp(services).callback()
   const listening = settings().listen.map(async address => {
     const server = createHttpServer((req, res) => void handle(req, res), observe, usualLimits)
@@ -52,13 +69,16 @@ export async function startServer({ store, registryId, settings, observe, sender
   }
 }
 
-function listen(server: Server, address: Address): Promise<string> {
+function listen(server: Server, address: ListenAddress): Promise<string> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen(address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port }, () => {
-      server.off('error', reject)
-      resolve(address.kind === 'unix' ? `unix:${address.path}` : urlOf(server.address()))
-    })
+    server.listen(
+      address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port },
+      () => {
+        server.off('error', reject)
+        resolve(address.kind === 'unix' ? `unix:${address.path}` : urlOf(server.address()))
+      },
+    )
   })
 }
 
@@ -81,7 +101,9 @@ async function drain(server: Server, boundMs: number): Promise<number> {
   await Promise.race([closed, bound])
   clearInterval(sweep)
   clearTimeout(late)
-  const unfinished = await new Promise<number>(resolve => server.getConnections((_, count) => resolve(count ?? 0)))
+  const unfinished = await new Promise<number>(resolve =>
+    server.getConnections((_, count) => resolve(count ?? 0)),
+  )
   server.closeAllConnections()
   await closed
   return unfinished

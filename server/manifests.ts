@@ -1,47 +1,52 @@
 import { wordOf } from '../auth/access.ts'
 import { RegistryError } from '../oci/errors.ts'
+import { isDigest, type Reference } from '../oci/names.ts'
 import type { StoredManifest, TagCondition } from '../storage/registry.ts'
-import { isDigest } from '../oci/names.ts'
 import { readBody, usualPace } from './body.ts'
 import type { Context, Services } from './context.ts'
 import type { OperationOf } from './operations.ts'
 import { empty, namesEntity } from './respond.ts'
 
+/** A digest's manifest never changes; a tag's may with the next push. */
+const manifestHeaders = ({ mediaType, digest }: StoredManifest, reference: Reference) => ({
+  'Content-Type': mediaType,
+  'Docker-Content-Digest': digest,
+  ETag: `"${digest}"`,
+  'Cache-Control': isDigest(reference) ? 'private, max-age=31536000, immutable' : 'no-cache',
+})
+
+export async function headManifest(
+  { registry }: Services,
+  ctx: Context,
+  operation: OperationOf<'headManifest'>,
+) {
+  const manifest = await registry.manifests.read(operation.name, operation.reference, ctx.state.io)
+  empty(ctx, 200, manifestHeaders(manifest, operation.reference))
+  ctx.length = manifest.size
+}
+
 /**
  * A manifest is sent as it was pushed, whatever Accept says: to convert one is to change its digest, and to refuse one
  * that a client asked for by name helps nobody.
  */
-async function find({ registry }: Services, ctx: Context, operation: OperationOf<'getManifest' | 'headManifest'>) {
+export async function getManifest(
+  { registry }: Services,
+  ctx: Context,
+  operation: OperationOf<'getManifest'>,
+) {
   const manifest = await registry.manifests.read(operation.name, operation.reference, ctx.state.io)
-  ctx.set(manifestHeaders(manifest, isDigest(operation.reference)))
-  return manifest
-}
-
-/** A digest's manifest never changes; a tag's may with the next push. */
-const manifestHeaders = ({ mediaType, digest }: StoredManifest, immutable: boolean) => ({
-  'Content-Type': mediaType,
-  'Docker-Content-Digest': digest,
-  ETag: `"${digest}"`,
-  'Cache-Control': immutable ? 'private, max-age=31536000, immutable' : 'no-cache',
-})
-
-export async function headManifest(services: Services, ctx: Context, operation: OperationOf<'headManifest'>) {
-  const { size } = await find(services, ctx, operation)
-  empty(ctx, 200, {})
-  ctx.length = size
-}
-
-export async function getManifest(services: Services, ctx: Context, operation: OperationOf<'getManifest'>) {
-  const { digest, bytes } = await find(services, ctx, operation)
-  if (namesEntity(ctx.get('If-None-Match'), digest)) return empty(ctx, 304, {})
+  const headers = manifestHeaders(manifest, operation.reference)
+  if (namesEntity(ctx.get('If-None-Match'), manifest.digest)) return empty(ctx, 304, headers)
   ctx.status = 200
-  ctx.body = bytes
+  ctx.set(headers)
+  ctx.body = manifest.bytes
 }
 
 /** RFC 9110, 13.1: If-None-Match: * makes a tag only if it is new, If-Match moves it only from these digests. */
 function conditionOf(ctx: Context): TagCondition | undefined {
   const ifMatch = ctx.get('If-Match')
-  if (ifMatch) return { ifDigest: ifMatch.split(',').map(each => each.trim().replace(/^(?:W\/)?"(.*)"$/, '$1')) }
+  if (ifMatch)
+    return { ifDigest: ifMatch.split(',').map(each => each.trim().replace(/^(?:W\/)?"(.*)"$/, '$1')) }
   const ifNoneMatch = ctx.get('If-None-Match')
   if (!ifNoneMatch) return undefined
   if (ifNoneMatch.trim() === '*') return { ifAbsent: true }
@@ -55,23 +60,36 @@ export async function putManifest(services: Services, ctx: Context, operation: O
   const { name, reference, tags } = operation
   const limit = services.manifestBytes()
   const tooLarge = () =>
-    new RegistryError('MANIFEST_TOO_LARGE', { message: `manifest is larger than ${limit} bytes (limits.manifest)` })
+    new RegistryError('MANIFEST_TOO_LARGE', {
+      message: `manifest is larger than ${limit} bytes (limits.manifest)`,
+    })
   if (tags.length > maxTags)
-    throw new RegistryError('TAG_INVALID', { message: `a push takes at most ${maxTags} tags, not ${tags.length}` })
+    throw new RegistryError('TAG_INVALID', {
+      message: `a push takes at most ${maxTags} tags, not ${tags.length}`,
+    })
   const condition = conditionOf(ctx)
   const bytes = await readBody(ctx.req, ctx.res, limit, usualPace, tooLarge)
   const mediaType = ctx.get('Content-Type') || undefined
   const push = { mediaType, bytes, tags, condition, by: wordOf(ctx.state.principal) }
   const { digest, subject } = await services.registry.manifests.write(name, reference, push, ctx.state.io)
   empty(ctx, 201, {
-    Location: `/v2/${name}/manifests/${digest}`,
+    Location: `${services.url()}/v2/${name}/manifests/${digest}`,
     'Docker-Content-Digest': digest,
     ...(subject && { 'OCI-Subject': subject }),
   })
   if (tags.length > 0) ctx.set('OCI-Tag', tags.join(', '))
 }
 
-export async function deleteManifest({ registry }: Services, ctx: Context, operation: OperationOf<'deleteManifest'>) {
-  await registry.manifests.remove(operation.name, operation.reference, wordOf(ctx.state.principal), ctx.state.io)
+export async function deleteManifest(
+  { registry }: Services,
+  ctx: Context,
+  operation: OperationOf<'deleteManifest'>,
+) {
+  await registry.manifests.remove(
+    operation.name,
+    operation.reference,
+    wordOf(ctx.state.principal),
+    ctx.state.io,
+  )
   empty(ctx, 202, {})
 }

@@ -3,17 +3,40 @@ import type { Operation } from './operations.ts'
 
 /** Everything worth telling an operator. What becomes of it is decided here and nowhere else. */
 export type Observation =
-  | { readonly event: 'listening'; readonly address: string; readonly data: string; readonly workers: number }
-  | { readonly event: 'request'; readonly id: string; readonly method: string; readonly operation: Operation | undefined; readonly status: number; readonly ms: number; readonly from: string | undefined; readonly error?: unknown }
+  | {
+      readonly event: 'listening'
+      readonly address: string
+      readonly addresses: readonly string[]
+      readonly data: string
+      readonly workers: number
+    }
+  | {
+      readonly event: 'request'
+      readonly id: string
+      readonly method: string
+      readonly operation: Operation | undefined
+      readonly status: number
+      readonly ms: number
+      readonly from: string | undefined
+      readonly error?: unknown
+    }
   | { readonly event: 'client error'; readonly from: string | undefined; readonly code: string | undefined }
-  | { readonly event: 'sendfile'; readonly available: boolean; readonly reason?: string | undefined }
+  | { readonly event: 'sendfile missing'; readonly reason: string }
+  | { readonly event: 'sendfile lost'; readonly error: unknown }
   | { readonly event: 'purged'; readonly uploads: number }
   | { readonly event: 'job failed'; readonly job: string; readonly error: unknown }
-  | { readonly event: 'settings'; readonly changed: readonly string[]; readonly needRestart: readonly string[] }
-  | { readonly event: 'settings refused'; readonly error: unknown }
-  | { readonly event: 'worker ended'; readonly pid: number | undefined; readonly code: number | null; readonly signal: string | null }
+  | { readonly event: 'settings'; readonly needRestart: readonly string[] }
+  | { readonly event: 'settings refused'; readonly faults: readonly string[] }
+  | {
+      readonly event: 'worker ended'
+      readonly pid: number | undefined
+      readonly code: number | null
+      readonly signal: string | null
+    }
   | { readonly event: 'stopping'; readonly signal: string }
   | { readonly event: 'stopped'; readonly unfinished: number }
+
+type RequestObservation = Extract<Observation, { event: 'request' }>
 
 export type Observe = (observation: Observation) => void
 
@@ -26,12 +49,27 @@ export interface Log {
   flush(): void
 }
 
-/** Lines of JSON on standard output, gathered before they are written: a line that waits costs a request nothing. */
+/**
+ * Lines of JSON on standard output, gathered before they are written: a line that waits costs a request nothing. No
+ * write is longer than a pipe takes at once (PIPE_BUF), so lines of several processes do not mix.
+ */
 export function jsonLog(level: LogLevel): Log {
-  const destination = pino.destination({ dest: 1, minLength: 4096, sync: false, periodicFlush: 200 })
-  const logger = pino({ level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime }, destination)
+  const destination = pino.destination({
+    dest: 1,
+    minLength: 2048,
+    maxWrite: 4096,
+    sync: false,
+    periodicFlush: 200,
+  })
+  const logger = pino(
+    { level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
+    destination,
+  )
   return {
-    observe: observation => write(logger, observation),
+    observe(observation) {
+      if (observation.event === 'request') writeRequest(logger, observation)
+      else write(logger, observation)
+    },
     setLevel: next => {
       logger.level = next
     },
@@ -56,31 +94,28 @@ function causes(error: unknown): string | undefined {
   return error.cause instanceof Error ? `${error.message}: ${causes(error.cause)}` : error.message
 }
 
-function write(logger: Logger, observation: Observation): void {
+function write(logger: Logger, observation: Exclude<Observation, RequestObservation>): void {
   const { event, ...fields } = observation
-  switch (observation.event) {
-    case 'request': {
-      const { operation, error, ms, ...rest } = observation
-      const level = observation.status >= 500 ? 'error' : 'info'
-      if (!logger.isLevelEnabled(level)) return
-      const trouble = observation.status >= 500 && error instanceof Error ? { stack: error.stack } : {}
-      logger[level](
-        { ...rest, event: undefined, ...subject(operation), ms: Math.round(ms * 10) / 10, error: causes(error), ...trouble },
-        event,
-      )
-      return
-    }
-    case 'job failed':
-    case 'settings refused':
-      logger.error({ ...fields, error: causes(observation.error) }, event)
-      return
-    case 'worker ended':
-      logger.warn(fields, event)
-      return
-    case 'client error':
-      logger.debug(fields, event)
-      return
-    default:
-      logger.info(fields, event)
-  }
+  const line = 'error' in fields ? { ...fields, error: causes(fields.error) } : fields
+  logger[levels[event] ?? 'info'](line, event)
+}
+
+const levels: { readonly [E in Observation['event']]?: LogLevel } = {
+  'job failed': 'error',
+  'settings refused': 'error',
+  'sendfile lost': 'error',
+  'worker ended': 'warn',
+  'client error': 'debug',
+}
+
+function writeRequest(logger: Logger, observation: RequestObservation): void {
+  const failed = observation.status >= 500
+  const level = failed ? 'error' : 'info'
+  if (!logger.isLevelEnabled(level)) return
+  const { event, operation, error, ms, ...rest } = observation
+  const stack = failed && error instanceof Error ? { stack: error.stack } : {}
+  logger[level](
+    { ...rest, ...subject(operation), ms: Math.round(ms * 10) / 10, error: causes(error), ...stack },
+    event,
+  )
 }

@@ -29,8 +29,10 @@ type Manifest = InRepository & { readonly reference: Reference }
 /** Comments name the distribution specification's endpoints. */
 export type Operation =
   | { readonly kind: 'ping' } //                                                        end-1
-  | ({ readonly kind: 'headBlob' | 'getBlob' } & Blob) //                               end-2
-  | ({ readonly kind: 'headManifest' | 'getManifest' } & Manifest) //                   end-3
+  | ({ readonly kind: 'headBlob' } & Blob) // end-2
+  | ({ readonly kind: 'getBlob' } & Blob) //                               end-2
+  | ({ readonly kind: 'headManifest' } & Manifest) // end-3
+  | ({ readonly kind: 'getManifest' } & Manifest) //                   end-3
   | ({ readonly kind: 'startUpload'; readonly algorithm: Algorithm } & InRepository) // end-4a, 4c
   | ({ readonly kind: 'receiveBlob' } & Blob) //                                        end-4b
   | ({ readonly kind: 'appendUpload' } & Upload) //                                     end-5
@@ -46,7 +48,8 @@ export type Operation =
   | ({ readonly kind: 'catalog' } & Paged)
   | { readonly kind: 'search'; readonly term: string; readonly limit: number; readonly page: number }
   | { readonly kind: 'searchPing' }
-  | { readonly kind: 'alive' | 'ready' }
+  | { readonly kind: 'alive' }
+  | { readonly kind: 'ready' }
 
 export type Kind = Operation['kind']
 export type OperationOf<K extends Kind> = Extract<Operation, { kind: K }>
@@ -98,7 +101,12 @@ export function parseOperation(method: string, target: string): Operation {
       return read(method, { kind: 'searchPing' })
     case '/v1/search': {
       const limit = Math.min(count(query, 'n') ?? 25, maxSearchResults)
-      return read(method, { kind: 'search', term: query.get('q') ?? '', limit, page: count(query, 'page') ?? 1 })
+      return read(method, {
+        kind: 'search',
+        term: query.get('q') ?? '',
+        limit,
+        page: count(query, 'page') ?? 1,
+      })
     }
     default:
       throw new RegistryError('PATH_UNKNOWN')
@@ -108,7 +116,8 @@ export function parseOperation(method: string, target: string): Operation {
 /** A path whose every character means itself. The one escape that clients make is that of a digest's colon. */
 function plainPath(path: string): string {
   const plain = path.includes('%') ? path.replaceAll(/%3a/gi, ':') : path
-  if (!/^[\w.~/:=@+!,-]+$/.test(plain) || /\/(?:\/|\.{1,2}(?:\/|$))/.test(plain)) throw new RegistryError('PATH_UNKNOWN')
+  if (!/^[\w.~/:=@+!,-]+$/.test(plain) || /\/(?:\/|\.{1,2}(?:\/|$))/.test(plain))
+    throw new RegistryError('PATH_UNKNOWN')
   return plain
 }
 
@@ -137,14 +146,24 @@ function parseV2(method: string, path: string, query: URLSearchParams): Operatio
       return read(method, { kind: 'listTags', name: parseRepositoryName(name), ...paging(query) })
     case 'referrers': {
       const artifactType = query.get('artifactType') || undefined
-      const found = { name: parseRepositoryName(name), digest: parseDigest(word), artifactType, ...paging(query) }
+      const found = {
+        name: parseRepositoryName(name),
+        digest: parseDigest(word),
+        artifactType,
+        ...paging(query),
+      }
       return read(method, { kind: 'listReferrers', ...found })
     }
   }
   throw new RegistryError('PATH_UNKNOWN')
 }
 
-function parseManifestRequest(method: string, name: RepositoryName, word: string, query: URLSearchParams): Operation {
+function parseManifestRequest(
+  method: string,
+  name: RepositoryName,
+  word: string,
+  query: URLSearchParams,
+): Operation {
   const reference = parseReference(word)
   switch (method) {
     case 'GET':
@@ -179,16 +198,28 @@ function parseUploadStart(method: string, text: string, query: URLSearchParams):
   const mount = query.get('mount')
   const from = query.get('from')
   if (mount !== null)
-    return { kind: 'mountBlob', name, digest: parseDigest(mount), from: from ? parseRepositoryName(from) : undefined }
+    return {
+      kind: 'mountBlob',
+      name,
+      digest: parseDigest(mount),
+      from: from ? parseRepositoryName(from) : undefined,
+    }
   const digest = query.get('digest')
   if (digest !== null) return { kind: 'receiveBlob', name, digest: parseDigest(digest) }
   const algorithm = query.get('digest-algorithm') ?? 'sha256'
   if (algorithm !== 'sha256' && algorithm !== 'sha512')
-    throw new RegistryError('DIGEST_INVALID', { message: 'digest algorithm is not supported: expected sha256 or sha512' })
+    throw new RegistryError('DIGEST_INVALID', {
+      message: 'digest algorithm is not supported: expected sha256 or sha512',
+    })
   return { kind: 'startUpload', name, algorithm }
 }
 
-function parseUploadRequest(method: string, name: RepositoryName, address: string, query: URLSearchParams): Operation {
+function parseUploadRequest(
+  method: string,
+  name: RepositoryName,
+  address: string,
+  query: URLSearchParams,
+): Operation {
   switch (method) {
     case 'GET':
     case 'HEAD':
@@ -215,10 +246,14 @@ const unsupported = (allow: string) => new RegistryError('METHOD_UNSUPPORTED', {
 function count(query: URLSearchParams, key: string): number | undefined {
   const text = query.get(key)
   if (text === null) return undefined
-  if (!/^\d{1,15}$/.test(text)) throw new RegistryError('PAGE_INVALID', { detail: { [key]: text.slice(0, 80) } })
+  if (!/^\d{1,15}$/.test(text))
+    throw new RegistryError('PAGE_INVALID', { detail: { [key]: text.slice(0, 80) } })
   return Number(text)
 }
 
 function paging(query: URLSearchParams): Paged {
-  return { limit: Math.min(count(query, 'n') ?? maxPageLength, maxPageLength), after: query.get('last') ?? undefined }
+  return {
+    limit: Math.min(count(query, 'n') ?? maxPageLength, maxPageLength),
+    after: query.get('last') ?? undefined,
+  }
 }

@@ -1,5 +1,5 @@
 /** What `serve` would do with the settings and the storage as they are, found out without changing anything. */
-import { type FolderReport, inspectFolder } from '../storage/open.ts'
+import { type FolderReport, inspectFolder } from '../storage/format.ts'
 import { type LoadedSettings, workerCount } from './config.ts'
 
 export interface ServePlan extends LoadedSettings {

@@ -40,7 +40,7 @@ function answer(ctx: Context, error: RegistryError): void {
   ctx.body = JSON.stringify(outside ? { message: error.message } : error)
 }
 
-/** An answer without a body: Koa would write the status out in words. */
+/** An answer without a body: Koa would write the status out in words, and drop headers that describe a body. */
 export function empty(ctx: Context, status: number, headers: Readonly<Record<string, string>>): void {
   ctx.body = null
   ctx.status = status
@@ -54,7 +54,11 @@ export function json(ctx: Context, body: unknown, mediaType = 'application/json'
 }
 
 /** Where the rest of a listing is (RFC 8288). */
-export function linkNext(ctx: Context, path: string, query: Readonly<Record<string, string | undefined>>): void {
+export function linkNext(
+  ctx: Context,
+  path: string,
+  query: Readonly<Record<string, string | undefined>>,
+): void {
   const given = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined)
   ctx.set('Link', `<${path}?${new URLSearchParams(given)}>; rel="next"`)
 }

@@ -15,13 +15,13 @@ const chunkMinLength = 1
 const pusherOf = (ctx: Context, name: RepositoryName) => ({ name, owner: wordOf(ctx.state.principal) })
 
 /** Range is inclusive at both ends, so an upload of nothing says 0-0 as one of a byte does (Pushing a blob in chunks). */
-const sessionHeaders = (name: RepositoryName, { address, size }: UploadSession) => ({
-  Location: `/v2/${name}/blobs/uploads/${address}`,
+const sessionHeaders = ({ url }: Services, name: RepositoryName, { address, size }: UploadSession) => ({
+  Location: `${url()}/v2/${name}/blobs/uploads/${address}`,
   Range: `0-${Math.max(0, size - 1)}`,
 })
 
-function created(ctx: Context, name: RepositoryName, digest: Digest): void {
-  empty(ctx, 201, { Location: `/v2/${name}/blobs/${digest}`, 'Docker-Content-Digest': digest })
+function created({ url }: Services, ctx: Context, name: RepositoryName, digest: Digest): void {
+  empty(ctx, 201, { Location: `${url()}/v2/${name}/blobs/${digest}`, 'Docker-Content-Digest': digest })
 }
 
 /** The request's body as an upload takes it. UPLOAD_INVALID where its headers contradict each other. */
@@ -36,43 +36,69 @@ function bodyOf(ctx: Context): UploadBody {
   return { source, length: length ?? (range && range.end - range.start), offset: range?.start }
 }
 
-async function begin({ registry }: Services, ctx: Context, name: RepositoryName, algorithm: Algorithm): Promise<void> {
-  const session = await registry.uploads.start(pusherOf(ctx, name), algorithm, ctx.state.io)
-  empty(ctx, 202, { ...sessionHeaders(name, session), 'OCI-Chunk-Min-Length': String(chunkMinLength) })
+async function begin(
+  services: Services,
+  ctx: Context,
+  name: RepositoryName,
+  algorithm: Algorithm,
+): Promise<void> {
+  const session = await services.registry.uploads.start(pusherOf(ctx, name), algorithm, ctx.state.io)
+  empty(ctx, 202, {
+    ...sessionHeaders(services, name, session),
+    'OCI-Chunk-Min-Length': String(chunkMinLength),
+  })
 }
 
-export function startUpload(services: Services, ctx: Context, { name, algorithm }: OperationOf<'startUpload'>) {
+export function startUpload(
+  services: Services,
+  ctx: Context,
+  { name, algorithm }: OperationOf<'startUpload'>,
+) {
   return begin(services, ctx, name, algorithm)
 }
 
 /** What cannot be mounted is uploaded (Mounting a blob from another repository). */
 export async function mountOrStart(services: Services, ctx: Context, operation: OperationOf<'mountBlob'>) {
   const { name, digest } = operation
-  if (await mountBlob(services, ctx, operation)) created(ctx, name, digest)
+  if (await mountBlob(services, ctx, operation)) created(services, ctx, name, digest)
   else await begin(services, ctx, name, algorithmOf(digest))
 }
 
-export async function receiveBlob({ registry }: Services, ctx: Context, { name, digest }: OperationOf<'receiveBlob'>) {
-  await registry.uploads.receive(pusherOf(ctx, name), digest, bodyOf(ctx), ctx.state.io)
-  created(ctx, name, digest)
+export async function receiveBlob(
+  services: Services,
+  ctx: Context,
+  { name, digest }: OperationOf<'receiveBlob'>,
+) {
+  await services.registry.uploads.receive(pusherOf(ctx, name), digest, bodyOf(ctx), ctx.state.io)
+  created(services, ctx, name, digest)
 }
 
 /** Answers an error about an upload that is still there with where it stands. */
-async function standing<T>({ registry }: Services, ctx: Context, name: RepositoryName, address: string, act: () => Promise<T>) {
+async function standing<T>(
+  services: Services,
+  ctx: Context,
+  name: RepositoryName,
+  address: string,
+  act: () => Promise<T>,
+) {
   try {
     return await act()
   } catch (error) {
     if (!(error instanceof RegistryError) || error.status !== 416) throw error
-    const session = await registry.uploads.find(pusherOf(ctx, name), address, ctx.state.io)
-    throw new RegistryError(error.fault, { cause: error, headers: sessionHeaders(name, session) })
+    const session = await services.registry.uploads.find(pusherOf(ctx, name), address, ctx.state.io)
+    throw new RegistryError(error.fault, { cause: error, headers: sessionHeaders(services, name, session) })
   }
 }
 
-export async function appendUpload(services: Services, ctx: Context, { name, address }: OperationOf<'appendUpload'>) {
+export async function appendUpload(
+  services: Services,
+  ctx: Context,
+  { name, address }: OperationOf<'appendUpload'>,
+) {
   const session = await standing(services, ctx, name, address, () =>
     services.registry.uploads.append(pusherOf(ctx, name), address, bodyOf(ctx), ctx.state.io),
   )
-  empty(ctx, 202, sessionHeaders(name, session))
+  empty(ctx, 202, sessionHeaders(services, name, session))
 }
 
 export async function finishUpload(services: Services, ctx: Context, operation: OperationOf<'finishUpload'>) {
@@ -80,15 +106,23 @@ export async function finishUpload(services: Services, ctx: Context, operation: 
   await standing(services, ctx, name, address, () =>
     services.registry.uploads.finish(pusherOf(ctx, name), address, digest, bodyOf(ctx), ctx.state.io),
   )
-  created(ctx, name, digest)
+  created(services, ctx, name, digest)
 }
 
-export async function uploadStatus({ registry }: Services, ctx: Context, { name, address }: OperationOf<'uploadStatus'>) {
-  const session = await registry.uploads.find(pusherOf(ctx, name), address, ctx.state.io)
-  empty(ctx, 204, sessionHeaders(name, session))
+export async function uploadStatus(
+  services: Services,
+  ctx: Context,
+  { name, address }: OperationOf<'uploadStatus'>,
+) {
+  const session = await services.registry.uploads.find(pusherOf(ctx, name), address, ctx.state.io)
+  empty(ctx, 204, sessionHeaders(services, name, session))
 }
 
-export async function cancelUpload({ registry }: Services, ctx: Context, { name, address }: OperationOf<'cancelUpload'>) {
-  await registry.uploads.cancel(pusherOf(ctx, name), address, ctx.state.io)
+export async function cancelUpload(
+  services: Services,
+  ctx: Context,
+  { name, address }: OperationOf<'cancelUpload'>,
+) {
+  await services.registry.uploads.cancel(pusherOf(ctx, name), address, ctx.state.io)
   empty(ctx, 204, {})
 }

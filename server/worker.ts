@@ -1,5 +1,5 @@
 /** One of the processes that serve. Its parent (family.ts) says with what, and when to stop. */
-import cluster from 'node:cluster'
+import { flushCompileCache } from 'node:module'
 import { startFileSender } from '../kernel/sender.ts'
 import { joinFolder } from '../storage/open.ts'
 import type { Settings } from './config.ts'
@@ -7,10 +7,58 @@ import { startServer } from './main.ts'
 import { jsonLog } from './observe.ts'
 
 export type FromParent =
-  | { readonly kind: 'start' | 'settings'; readonly settings: Settings }
+  | { readonly kind: 'settings'; readonly settings: Settings }
   | { readonly kind: 'stop'; readonly boundMs: number }
 
 export type FromWorker =
   | { readonly kind: 'listening'; readonly addresses: readonly string[] }
   | { readonly kind: 'failed'; readonly message: string }
-  | { readonly kind: 'stopped'; readonly unfinished: number }
+
+const tell = (message: FromWorker) => new Promise<void>(resolve => process.send?.(message, () => resolve()))
+
+async function run(first: Settings): Promise<void> {
+  let settings = first
+  const log = jsonLog(settings.log.level)
+  const { observe } = log
+  const { store, format, close } = await joinFolder(settings.data, settings)
+  const sender = await startFileSender(cause => observe({ event: 'sendfile lost', error: cause }))
+  const server = await startServer({
+    store,
+    registryId: format.id,
+    settings: () => settings,
+    observe,
+    sender: 'sender' in sender ? sender.sender : undefined,
+  })
+  if ('missing' in sender) observe({ event: 'sendfile missing', reason: sender.missing })
+  await tell({ kind: 'listening', addresses: server.addresses })
+  flushCompileCache()
+
+  process.on('message', (message: FromParent) => {
+    if (message.kind === 'settings') {
+      settings = message.settings
+      log.setLevel(settings.log.level)
+      return
+    }
+    stop(message.boundMs).catch(error => observe({ event: 'job failed', job: 'stop', error }))
+  })
+
+  async function stop(boundMs: number): Promise<void> {
+    const unfinished = await server.stop(boundMs)
+    observe({ event: 'stopped', unfinished })
+    if ('sender' in sender) await sender.sender.close()
+    await close()
+    log.flush()
+    process.disconnect?.()
+  }
+}
+
+// A terminal's Ctrl-C reaches the whole family; its parent decides what that means.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
+
+process.once('message', (message: FromParent) => {
+  if (message.kind !== 'settings') return process.exit(0)
+  run(message.settings).catch(async error => {
+    await tell({ kind: 'failed', message: error instanceof Error ? error.message : String(error) })
+    process.exit(1)
+  })
+})

@@ -7,9 +7,9 @@ import { remark } from './helpers/reporter.ts'
 import { openSandbox } from './helpers/sandbox.ts'
 import { startServer } from './helpers/server.ts'
 
-const program = process.env.SLIPWAY_CONFORMANCE ?? findProgram('conformance')
+const program = process.env.CONFORMANCE_PROGRAM ?? findProgram('conformance')
 const absence =
-  'conformance, the OCI distribution specification’s own test program, is not here: SLIPWAY_CONFORMANCE names it'
+  'conformance, the OCI distribution specification’s own test program, is not here: CONFORMANCE_PROGRAM names it'
 
 /** What the version `dev` turns on, each by name, so that a change of its defaults takes nothing away. */
 const everything = {

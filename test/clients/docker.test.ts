@@ -110,7 +110,7 @@ describeClient(['docker', 'dockerd'], () => {
   })
 
   it('finds repositories by search', async ({ docker, server, repository, skip }) => {
-    if (!server.isOurs) skip('SLIPWAY_TEST_REGISTRY names a registry that may not search')
+    if (!server.isOurs) skip('TEST_REGISTRY names a registry that may not search')
     const app = repository('needle')
     await pushImage(app, image({ seed: 'docker search', layers: [10] }), '1')
 

@@ -122,7 +122,7 @@ describeClient(['podman'], () => {
   })
 
   it('finds repositories by search', async ({ server, command, repository, skip }) => {
-    if (!server.isOurs) skip('SLIPWAY_TEST_REGISTRY names a registry that may not search')
+    if (!server.isOurs) skip('TEST_REGISTRY names a registry that may not search')
     const app = repository('needle')
     await pushImage(app, image({ seed: 'podman search', layers: [10] }), '1')
 

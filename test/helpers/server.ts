@@ -21,7 +21,7 @@ export interface TestServer extends AsyncDisposable {
   readonly data: string | undefined
   readonly pid: number | undefined
   readonly log: readonly LogLine[]
-  /** False when SLIPWAY_TEST_REGISTRY names another registry to aim the tests at. */
+  /** False when TEST_REGISTRY names another registry to aim the tests at. */
   readonly isOurs: boolean
   /** Ends the server as an operator does and returns its exit code; what it stored stays until the disposal. */
   stop(): Promise<number | null>
@@ -40,7 +40,7 @@ const program = join(import.meta.dirname, '../../cli/main.ts')
 
 /** A real server in its own process, on a free port of the loopback interface. */
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
-  const running = process.env.SLIPWAY_TEST_REGISTRY
+  const running = process.env.TEST_REGISTRY
   if (running) return foreignServer(running)
   const folder = options.data ?? (await mkdtemp(join(tmpdir(), 'slipway-data-')))
   const args = [program, 'serve', '--listen', '127.0.0.1:0', '--data', folder, ...(options.args ?? [])]
