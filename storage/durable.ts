@@ -18,9 +18,6 @@ export const file = {
   rename: promisify(fs.rename),
   stat: promisify<string, fs.Stats>((path, done) => fs.stat(path, done)),
   unlink: promisify(fs.unlink),
-  write: promisify<number, Uint8Array, number>((fd, bytes, done) =>
-    fs.write(fd, bytes, 0, bytes.length, 0, done),
-  ),
 }
 
 /** Exactly the first `size` bytes of an open file. */
@@ -55,10 +52,14 @@ export interface Folders {
   ensure(path: string): Promise<void>
   /** Makes the names in a folder durable. Callers that wait at the same time share one fsync. */
   sync(path: string): Promise<void>
+  close(): void
 }
 
 /** So many folders are remembered to be durable; one that is forgotten costs a mkdir and an fsync more. */
 const rememberedFolders = 100_000
+
+/** So many folders are kept open: opening one costs as much as syncing it. */
+const openFolders = 256
 
 /**
  * Folders whose names survive a power cut. A rename or link is durable only once its folder is synced, and a new
@@ -66,14 +67,28 @@ const rememberedFolders = 100_000
  */
 export function durableFolders(root: string, synced: boolean): Folders {
   const durable = new Set<string>([root])
+  /** Descriptors of folders that were synced lately, the longest ago first; one that is being synced is not here. */
+  const open = new Map<string, number>()
   const running = new Map<string, { current: Promise<void>; next?: Promise<void> | undefined }>()
 
   async function syncOnce(path: string): Promise<void> {
-    const fd = await file.open(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY)
+    const fd = open.get(path) ?? (await file.open(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY, 0))
+    open.delete(path)
     try {
       await file.fsync(fd)
-    } finally {
-      await file.close(fd)
+    } catch (error) {
+      fs.closeSync(fd)
+      throw error
+    }
+    open.set(path, fd)
+    if (open.size > openFolders) closeOldest()
+  }
+
+  function closeOldest(): void {
+    for (const [path, fd] of open) {
+      open.delete(path)
+      fs.closeSync(fd)
+      return
     }
   }
 
@@ -120,5 +135,10 @@ export function durableFolders(root: string, synced: boolean): Folders {
     durable.add(root).add(path)
   }
 
-  return { ensure, sync }
+  function close(): void {
+    for (const fd of open.values()) fs.closeSync(fd)
+    open.clear()
+  }
+
+  return { ensure, sync, close }
 }

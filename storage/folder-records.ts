@@ -1,7 +1,8 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import { dirname, join } from 'node:path'
 import { RegistryError } from '../oci/errors.ts'
+import { nonce } from '../oci/nonce.ts'
 import { codeOf, type Folders, file, ifThere, readStart } from './durable.ts'
 import type { StoredRecord, Written } from './object-store.ts'
 
@@ -32,18 +33,21 @@ function checkDeadline(deadlineMs: number): void {
 export function folderRecords(root: string, folders: Folders, synced: boolean): FolderRecords {
   const pathOf = (key: string) => join(root, key)
 
-  /** A file with these bytes under a name that nobody looks at. */
+  /**
+   * A file with these bytes under a name that nobody looks at. A short write to the page cache does not wait for the
+   * disk, and costs a fifth of the way through the thread pool.
+   */
   async function stage(bytes: Uint8Array): Promise<string> {
-    const path = join(root, 'tmp', randomUUID())
+    const path = join(root, 'tmp', nonce())
     const fd = await file.open(path, 'wx', 0o600)
     try {
-      if ((await file.write(fd, bytes)) !== bytes.length) throw new RegistryError('STORAGE_FULL')
+      if (fs.writeSync(fd, bytes) !== bytes.length) throw new RegistryError('STORAGE_FULL')
       if (synced) await file.fsync(fd)
     } catch (error) {
       await file.unlink(path).catch(() => {})
       throw error
     } finally {
-      await file.close(fd)
+      fs.closeSync(fd)
     }
     return path
   }

@@ -20,11 +20,11 @@ type UploadMethods = Pick<
 export function folderUploads(root: string, folders: Folders, referee: Referee): UploadMethods {
   const pathOf = ({ owner, id }: Upload) => join(root, 'u', owner, id)
 
-  async function holding<T>(upload: Upload, flags: string, act: (fd: number) => Promise<T>): Promise<T> {
+  async function holding<T>(upload: Upload, flags: number, act: (fd: number) => Promise<T>): Promise<T> {
     const release = await referee.lock(upload.id)
     if (!release) throw new RegistryError('UPLOAD_BUSY', { headers: { 'Retry-After': '1' } })
     try {
-      const fd = await ifThere(file.open(pathOf(upload), flags, 0))
+      const fd = await ifThere(file.open(pathOf(upload), flags, 0o600))
       if (fd === undefined) throw new RegistryError('UPLOAD_UNKNOWN')
       try {
         return await act(fd)
@@ -37,20 +37,17 @@ export function folderUploads(root: string, folders: Folders, referee: Referee):
   }
 
   return {
-    async begin(owner) {
-      const upload = { id: newContentId(), owner }
-      const path = pathOf(upload)
-      await folders.ensure(dirname(path))
-      await file.close(await file.open(path, 'wx', 0o600))
-      return upload
-    },
+    begin: owner => ({ id: newContentId(), owner }),
 
     async uploaded(upload) {
-      return (await ifThere(file.stat(pathOf(upload))))?.size
+      const stat = await ifThere(file.stat(pathOf(upload)))
+      return stat && { size: stat.size, modifiedMs: stat.mtimeMs }
     },
 
-    append(upload, source, { offset, witness, signal }) {
-      return holding(upload, 'r+', async fd => {
+    async append(upload, source, { offset, witness, signal }) {
+      const { O_RDWR, O_CREAT } = fs.constants
+      if (offset === 0) await folders.ensure(dirname(pathOf(upload)))
+      return holding(upload, offset === 0 ? O_RDWR | O_CREAT : O_RDWR, async fd => {
         signal.throwIfAborted()
         if ((await file.fstat(fd)).size !== offset) throw new RegistryError('UPLOAD_OUT_OF_ORDER')
         const stop = () => source.destroy(signal.reason instanceof Error ? signal.reason : undefined)
@@ -69,7 +66,7 @@ export function folderUploads(root: string, folders: Folders, referee: Referee):
     },
 
     complete(upload, size) {
-      return holding(upload, 'r+', async fd => {
+      return holding(upload, fs.constants.O_RDWR, async fd => {
         if ((await file.fstat(fd)).size !== size) throw new RegistryError('UPLOAD_BUSY')
         const key = contentKey(upload.id)
         const path = join(root, key)
@@ -87,15 +84,10 @@ export function folderUploads(root: string, folders: Folders, referee: Referee):
     async uploads(owner) {
       const owners =
         owner === undefined ? ((await ifThere(file.readdir(join(root, 'u')))) ?? []) : [{ name: owner }]
-      const found = []
-      for (const { name } of owners) {
-        for (const entry of (await ifThere(file.readdir(join(root, 'u', name)))) ?? []) {
-          if (!isContentId(entry.name)) continue
-          const upload = { id: entry.name, owner: name }
-          const stat = await ifThere(file.stat(pathOf(upload)))
-          if (stat) found.push({ upload, modifiedMs: stat.mtimeMs })
-        }
-      }
+      const found: Upload[] = []
+      for (const { name } of owners)
+        for (const entry of (await ifThere(file.readdir(join(root, 'u', name)))) ?? [])
+          if (isContentId(entry.name)) found.push({ id: entry.name, owner: name })
       return found
     },
 

@@ -28,6 +28,23 @@ export async function freeBytes(path: string): Promise<number> {
   return bavail * bsize - Math.min(maxReserveBytes, blocks * bsize * reserveShare)
 }
 
+/** How long a look at the free space counts; what is taken in between is subtracted. */
+const lookMs = 1000
+
+function spaceIn(root: string): (bytes: number) => Promise<void> {
+  let free = 0
+  let lookedMs = 0
+  return async bytes => {
+    if (bytes > free || Date.now() - lookedMs > lookMs) {
+      free = await freeBytes(root)
+      lookedMs = Date.now()
+    }
+    if (bytes > free || free < 0)
+      throw new RegistryError('STORAGE_FULL', { message: `storage is full: ${bytes} bytes more do not fit` })
+    free -= bytes
+  }
+}
+
 /**
  * The adapter for a folder: a key is a path below it. Names become visible by rename(2) or link(2) of a file that is
  * complete, so a reader sees a record whole or not at all; what was acknowledged survives a power cut.
@@ -39,7 +56,8 @@ export function folderStore(root: string, options: FolderOptions): ObjectStore {
   const referee = options.referee ?? localReferee(records)
   const list = folderListing(root)
   // Content is synced always: a record can be written again from memory, a layer cannot.
-  const uploads = folderUploads(root, durableFolders(root, true), referee)
+  const contentFolders = durableFolders(root, true)
+  const uploads = folderUploads(root, contentFolders, referee)
 
   const store: ObjectStore = {
     read: records.read,
@@ -61,12 +79,7 @@ export function folderStore(root: string, options: FolderOptions): ObjectStore {
     list,
     ...uploads,
 
-    async reserve(bytes) {
-      if ((await freeBytes(root)) < bytes)
-        throw new RegistryError('STORAGE_FULL', {
-          message: `storage is full: ${bytes} bytes more do not fit`,
-        })
-    },
+    reserve: spaceIn(root),
 
     async check() {
       await statfs(join(root, 'format.json'))
@@ -74,15 +87,22 @@ export function folderStore(root: string, options: FolderOptions): ObjectStore {
       if ((await freeBytes(root)) < 0) throw new RegistryError('STORAGE_FULL')
     },
 
-    close: () => referee.close(),
+    async close() {
+      recordFolders.close()
+      contentFolders.close()
+      await referee.close()
+    },
   }
   return translated(store)
 }
 
+/** Methods that answer at once and cannot fail for want of a file. */
+const withoutWaiting = new Set(['isCurrent', 'begin'])
+
 /** The same store, with the file system's errors said in the registry's words. */
 function translated(store: ObjectStore): ObjectStore {
   const entries = Object.entries(store).map(([name, method]) => {
-    if (name === 'isCurrent') return [name, method]
+    if (withoutWaiting.has(name)) return [name, method]
     const wrapped = async (...args: unknown[]) => {
       try {
         return await method(...args)

@@ -9,8 +9,8 @@
  *   t/<rid>/<tag>                             tag: the digest it points to, and the last 16 it pointed to before
  *   tgone/<rid>/<tag>                         what a deleted tag was, so that a delete can be undone
  *   ref/<rid>/<alg>/<subject-hex>/<alg>-<hex> referrer: a full descriptor, never changed
- *   b/<alg>/<hh>/<hex>/p.<id>                 placement: where bytes with this digest lie
- *   b/<alg>/<hh>/<hex>/r.<rid>                link: repository <rid> holds this blob; says where, or holds it (<= 16 KiB)
+ *   b/<alg>/<hhh>/<hex>.p.<id>                placement: where bytes with this digest lie
+ *   b/<alg>/<hhh>/<hex>.r.<rid>               link: repository <rid> holds this blob; says where, or holds it (<= 16 KiB)
  *   d/<ii>/<id>                               blob bytes and nothing else; <id> is never used again
  *
  * A rid stands for a repository in keys, so that one of the same name made after a delete cannot see the old one's
@@ -59,12 +59,13 @@ export const referrerWord = (digest: Digest) => `${algorithmOf(digest)}-${hexOf(
 export const referrerKey = (rid: Rid, subject: Digest, digest: Digest) =>
   `${referrerPrefix(rid, subject)}${referrerWord(digest)}`
 
-const blobFolder = (digest: Digest) =>
-  `b/${algorithmOf(digest)}/${hexOf(digest).slice(0, 2)}/${hexOf(digest)}/`
-export const placementPrefix = (digest: Digest) => `${blobFolder(digest)}p.`
+/** 4096 folders: few enough that a push seldom makes one, enough that none grows long. */
+const blobPrefix = (digest: Digest) =>
+  `b/${algorithmOf(digest)}/${hexOf(digest).slice(0, 3)}/${hexOf(digest)}`
+export const placementPrefix = (digest: Digest) => `${blobPrefix(digest)}.p.`
 export const placementKey = (digest: Digest, contentKey: string) =>
   `${placementPrefix(digest)}${contentKey.slice(contentKey.lastIndexOf('/') + 1)}`
-export const linkPrefix = (digest: Digest) => `${blobFolder(digest)}r.`
+export const linkPrefix = (digest: Digest) => `${blobPrefix(digest)}.r.`
 export const linkKey = (digest: Digest, rid: Rid) => `${linkPrefix(digest)}${rid}`
 
 /** Content's key follows from its id: 256 folders, by the id's last (random) characters. */

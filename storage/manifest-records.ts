@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto'
 import type { Io } from '../oci/io.ts'
 import { parseManifest } from '../oci/manifest.ts'
 import type { Digest } from '../oci/names.ts'
+import { nonce } from '../oci/nonce.ts'
 import { digestOfKey, manifestKey, manifestPrefix, type Rid } from './layout.ts'
 import type { ObjectStore, StoredRecord } from './object-store.ts'
 
@@ -26,7 +26,7 @@ export interface HeldManifest {
 const lineFeed = 0x0a
 
 export function encodeManifest(header: Omit<Header, 'v' | 's'>, bytes: Buffer): Buffer {
-  const line = JSON.stringify({ v: 1, ...header, s: bytes.length, n: randomBytes(6).toString('base64url') })
+  const line = JSON.stringify({ v: 1, ...header, s: bytes.length, n: nonce() })
   return Buffer.concat([Buffer.from(`${line}\n`), bytes])
 }
 

@@ -63,18 +63,19 @@ export function memoryStore(): ObjectStore {
       return { keys: keys.slice(0, limit), more: keys.length > limit }
     },
 
-    async begin(owner) {
-      const upload = { id: newContentId(), owner }
-      growing.set(upload.id, { upload, bytes: Buffer.alloc(0), modifiedMs: Date.now(), busy: false })
-      return upload
-    },
+    begin: owner => ({ id: newContentId(), owner }),
 
     async uploaded(upload) {
-      return growing.get(upload.id)?.bytes.length
+      const found = growing.get(upload.id)
+      return found && { size: found.bytes.length, modifiedMs: found.modifiedMs }
     },
 
     async append(upload, source, { offset, witness, signal }) {
-      const target = growingOf(upload)
+      const target =
+        offset === 0 && !growing.has(upload.id)
+          ? { upload, bytes: Buffer.alloc(0), modifiedMs: Date.now(), busy: false }
+          : growingOf(upload)
+      growing.set(upload.id, target)
       if (target.busy) throw new RegistryError('UPLOAD_BUSY')
       if (target.bytes.length !== offset) throw new RegistryError('UPLOAD_OUT_OF_ORDER')
       target.busy = true
@@ -111,7 +112,8 @@ export function memoryStore(): ObjectStore {
     },
 
     async uploads(owner) {
-      return [...growing.values()].filter(({ upload }) => owner === undefined || upload.owner === owner)
+      const all = [...growing.values()].map(({ upload }) => upload)
+      return owner === undefined ? all : all.filter(upload => upload.owner === owner)
     },
 
     async open(key, { range }) {

@@ -71,6 +71,12 @@ export interface Upload {
   readonly state?: string
 }
 
+export interface Uploaded {
+  readonly size: number
+  /** When its last byte came, in ms since the epoch by the store's clock. */
+  readonly modifiedMs: number
+}
+
 /** Sees every byte that is appended, once and in order, while it is being stored. */
 export interface Witness {
   update(chunk: Uint8Array): void
@@ -94,14 +100,17 @@ export interface ObjectStore {
   /** One page of the keys under a prefix, records and complete content alike. */
   list(prefix: string, options: ListOptions): Promise<KeyPage>
 
-  /** Starts an upload with a fresh id of 128 random bits, which will be the last word of its content's key. */
-  begin(owner: string, io: Io): Promise<Upload>
-  /** How many bytes an upload holds, or undefined when there is no such upload. */
-  uploaded(upload: Upload, io: Io): Promise<number | undefined>
+  /**
+   * Names an upload that holds nothing yet: a fresh id that nobody can guess, the last word of its content's key. Costs
+   * the store nothing; the first byte makes the upload.
+   */
+  begin(owner: string): Upload
+  /** What an upload holds; undefined before its first byte, and when it is gone. */
+  uploaded(upload: Upload, io: Io): Promise<Uploaded | undefined>
   /**
    * Adds bytes and returns the new size. When the source or the store fails, or the signal aborts, what has been
    * stored until then stays, and `uploaded` tells how much. One writer at a time: throws UPLOAD_BUSY otherwise.
-   * Throws UPLOAD_UNKNOWN when the upload is gone, UPLOAD_OUT_OF_ORDER when `offset` is not its size.
+   * Throws UPLOAD_OUT_OF_ORDER when `offset` is not its size; UPLOAD_UNKNOWN when it is not 0 and the upload is gone.
    */
   append(upload: Upload, source: Readable, options: AppendOptions): Promise<number>
   /** All bytes of an upload, to look at again. Undefined when there is no such upload. */
@@ -113,8 +122,8 @@ export interface ObjectStore {
   complete(upload: Upload, size: number, io: Io): Promise<string>
   /** Forgets an upload and frees what it held. Forgetting twice is success. */
   abort(upload: Upload, io: Io): Promise<void>
-  /** Uploads of an owner, or of all, with the time of their last byte. */
-  uploads(owner: string | undefined, io: Io): Promise<{ upload: Upload; modifiedMs: number }[]>
+  /** Uploads of an owner, or of all, that hold something. */
+  uploads(owner: string | undefined, io: Io): Promise<Upload[]>
 
   /** Opens content, or a range of it; undefined when there is none. */
   open(key: string, io: Io & { readonly range?: ByteRange }): Promise<OpenContent | undefined>

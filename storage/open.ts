@@ -105,6 +105,7 @@ export async function openFolder(
         async close() {
           await store.close()
           await release()
+          folders.close()
           await file.close(folderFd)
         },
       }
@@ -128,8 +129,7 @@ export async function joinFolder(
   const socket = await connectToOwner(folderFd).finally(() => file.close(folderFd))
   if (!socket) throw new Error(`nobody owns the data folder ${root}`)
   const referee = ownerClient(socket)
-  const synced = durability === 'full'
-  const format = await readFormat(root, folderRecords(root, durableFolders(root, synced), synced))
+  const format = await readFormat(root, folderRecords(root, durableFolders(root, false), false))
   const store = folderStore(root, { durability, referee })
   return { store, format, close: () => store.close() }
 }

@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto'
 import type { Io } from '../oci/io.ts'
+import { nonce } from '../oci/nonce.ts'
 import type { MutationOptions, StoredRecord } from './object-store.ts'
 
 /**
@@ -7,7 +7,7 @@ import type { MutationOptions, StoredRecord } from './object-store.ts'
  * an etag proves that nobody wrote in between.
  */
 export function encodeRecord(fields: Readonly<Record<string, unknown>>): Buffer {
-  return Buffer.from(JSON.stringify({ v: 1, ...fields, n: randomBytes(6).toString('base64url') }))
+  return Buffer.from(JSON.stringify({ v: 1, ...fields, n: nonce() }))
 }
 
 const decoded = new WeakMap<StoredRecord, unknown>()

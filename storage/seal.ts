@@ -23,12 +23,16 @@ export interface Seal {
   open(context: string, address: string, io: Io): Promise<SealedUpload>
 }
 
+/** 64 random bits for each process and 32 that count: no iv comes twice under one key. */
 const ivBytes = 12
+const counterBytes = 4
 const tagBytes = 16
 
 /** AES-256-GCM with a key that all processes of a store share; the context (repository and pusher) is bound in. */
 export function uploadSeal(store: ObjectStore): Seal {
   let secret: Promise<Buffer> | undefined
+  const ivStart = randomBytes(ivBytes - counterBytes)
+  let count = 0
 
   async function settle(io: Io): Promise<Buffer> {
     const found = await store.read(uploadSecretKey, io)
@@ -53,7 +57,9 @@ export function uploadSeal(store: ObjectStore): Seal {
 
   return {
     async close(context, { upload, size, digest, boot }, io) {
-      const iv = randomBytes(ivBytes)
+      const iv = Buffer.alloc(ivBytes)
+      ivStart.copy(iv)
+      iv.writeUInt32BE(count++, ivBytes - counterBytes)
       const cipher = createCipheriv('aes-256-gcm', await key(io), iv).setAAD(Buffer.from(context))
       const plain = JSON.stringify([
         upload.id,

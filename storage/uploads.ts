@@ -42,25 +42,36 @@ export function uploads(
   const boot = bootId()
   const contextOf = ({ name, owner }: Pusher) => `${name} ${owner}`
 
+  /** Counted when an upload gets its first byte: one that holds nothing costs nothing. */
   async function makeRoom(owner: string, io: Io): Promise<void> {
     const mine = await store.uploads(owner, io)
     const { perOwner } = limits()
     if (mine.length < perOwner) return
-    const idle = mine.filter(({ modifiedMs }) => Date.now() - modifiedMs > abandonedMs)
-    for (const { upload } of idle) await store.abort(upload, io)
-    if (mine.length - idle.length >= perOwner)
-      throw new RegistryError('TOO_MANY_REQUESTS', {
-        message: `${perOwner} uploads are unfinished: finish or cancel one (limits.uploads_per_user)`,
-        headers: { 'Retry-After': '60' },
-      })
+    if ((await abortIdle(mine, abandonedMs, io)) > mine.length - perOwner) return
+    throw new RegistryError('TOO_MANY_REQUESTS', {
+      message: `${perOwner} uploads are unfinished: finish or cancel one (limits.uploads_per_user)`,
+      headers: { 'Retry-After': '60' },
+    })
+  }
+
+  /** Removes those that got no byte for so long, and says how many. */
+  async function abortIdle(candidates: readonly Upload[], idleMs: number, io: Io): Promise<number> {
+    let aborted = 0
+    for (const upload of candidates) {
+      const found = await store.uploaded(upload, io)
+      if (found && Date.now() - found.modifiedMs <= idleMs) continue
+      await store.abort(upload, io)
+      aborted++
+    }
+    return aborted
   }
 
   /** The upload behind an address and its true size, which may be past what the address says. */
   async function locate(pusher: Pusher, address: string, io: Io) {
     const sealed = await seal.open(contextOf(pusher), address, io)
-    const size = await store.uploaded(sealed.upload, io)
-    if (size === undefined) throw new RegistryError('UPLOAD_UNKNOWN')
-    return { sealed, size }
+    const found = await store.uploaded(sealed.upload, io)
+    if (!found && sealed.size > 0) throw new RegistryError('UPLOAD_UNKNOWN')
+    return { sealed, size: found?.size ?? 0 }
   }
 
   async function sessionOf(pusher: Pusher, upload: Upload, size: number, io: Io) {
@@ -87,6 +98,7 @@ export function uploads(
     if (body.offset !== undefined && body.offset !== size) throw new RegistryError('UPLOAD_OUT_OF_ORDER')
     if (body.length === 0) return size
     await store.reserve(body.length ?? 0, io)
+    if (size === 0) await makeRoom(upload.owner, io)
     const known = live.get(upload.id)
     live.delete(upload.id)
     const reusable = known?.size === size && (size > 0 || known.algorithm === algorithm)
@@ -155,8 +167,7 @@ export function uploads(
   const self: UploadStore = {
     async start(pusher, algorithm, io) {
       await store.reserve(0, io)
-      await makeRoom(pusher.owner, io)
-      const upload = await store.begin(pusher.owner, io)
+      const upload = store.begin(pusher.owner)
       live.set(upload.id, { algorithm, hash: createHash(algorithm), size: 0 })
       return sessionOf(pusher, upload, 0, io)
     },
@@ -176,12 +187,11 @@ export function uploads(
       const sealed = await seal.open(contextOf(pusher), address, io)
       const { upload } = sealed
       try {
-        const size = await store.uploaded(upload, io)
-        if (size === undefined) throw new RegistryError('UPLOAD_UNKNOWN')
-        if (size === 0 && !body.offset && isInline(body)) {
-          const blob = await receiveInline(pusher.name, digest, body, io)
-          await store.abort(upload, io)
-          return blob
+        const found = await store.uploaded(upload, io)
+        if (!found && sealed.size > 0) throw new RegistryError('UPLOAD_UNKNOWN')
+        const size = found?.size ?? 0
+        if (!found && !body.offset && isInline(body)) {
+          return await receiveInline(pusher.name, digest, body, io)
         }
         const end = await extend(upload, size, body, algorithmOf(digest), io)
         verify(digest, await digestOfAll(sealed, end, algorithmOf(digest), io))
@@ -221,12 +231,7 @@ export function uploads(
     },
 
     async purge(io) {
-      const { ttlMs } = limits()
-      const old = (await store.uploads(undefined, io)).filter(
-        ({ modifiedMs }) => Date.now() - modifiedMs > ttlMs,
-      )
-      for (const { upload } of old) await store.abort(upload, io)
-      return old.length
+      return abortIdle(await store.uploads(undefined, io), limits().ttlMs, io)
     },
   }
   return self
