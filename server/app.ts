@@ -1,7 +1,7 @@
 import Koa from 'koa'
 import { RegistryError } from '../oci/errors.ts'
 import { deleteBlob, getBlob, headBlob } from './blobs.ts'
-import { type Context, type RequestState, requestIo, type Services } from './context.ts'
+import { type Context, type RequestState, requestIo, type Services, targetOf } from './context.ts'
 import { alive, ready } from './health.ts'
 import { catalog, listReferrers, listTags, search } from './listings.ts'
 import { deleteManifest, getManifest, headManifest, putManifest } from './manifests.ts'
@@ -47,16 +47,13 @@ const handlers: Handlers = {
   ready,
 }
 
-/** The request's target as it was sent, without what a client adds to it in absolute form. */
-const targetOf = (ctx: Context) => ctx.req.url ?? ''
-
 /** Every request goes through these five, in this order. */
 export function createApp(services: Services): Koa<RequestState> {
   const app = new Koa<RequestState>()
   app.use(observed(services))
   app.use(respond((ctx, error) => failures.set(ctx.req, error)))
   app.use(async (ctx, next) => {
-    ctx.state.operation = parseOperation(ctx.method, targetOf(ctx))
+    ctx.state.operation = parseOperation(ctx.method, targetOf(ctx.req))
     await next()
   })
   app.use(authorize(services))

@@ -4,6 +4,7 @@ import type { AccessPolicy, Principal } from '../auth/access.ts'
 import type { FileSender } from '../kernel/sender.ts'
 import type { Io } from '../oci/io.ts'
 import type { Registry } from '../storage/registry.ts'
+import type { Pace } from './body.ts'
 import type { Observe } from './observe.ts'
 import type { Operation } from './operations.ts'
 
@@ -12,6 +13,8 @@ export interface Services {
   readonly registry: Registry
   readonly policy: AccessPolicy
   readonly observe: Observe
+  /** How fast bodies must arrive. */
+  readonly pace: Pace
   /** Largest manifest that is accepted, in bytes. */
   manifestBytes(): number
   /** What clients call this registry, in front of a path; nothing where they know best. */
@@ -27,6 +30,9 @@ export interface RequestState {
   operation?: Operation
   principal: Principal
 }
+
+/** What a request asks for, as it was sent. A client may put the origin in front (RFC 9112, 3.2.2). */
+export const targetOf = (req: IncomingMessage): string => (req.url ?? '').replace(/^https?:\/\/[^/?#]*/i, '')
 
 export type Context = ParameterizedContext<RequestState>
 

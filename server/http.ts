@@ -4,6 +4,7 @@ import { type Fault, RegistryError } from '../oci/errors.ts'
 import { codeOf } from '../storage/durable.ts'
 import { waitsForLeave } from './body.ts'
 import type { Observe } from './observe.ts'
+import { inTurn } from './turns.ts'
 
 /** What one client may take of a worker. */
 export interface HttpLimits {
@@ -13,6 +14,8 @@ export interface HttpLimits {
   readonly headerCount: number
   readonly connections: number
   readonly connectionsPerAddress: number
+  /** Requests of one connection that wait for the answer to another. */
+  readonly pipelined: number
 }
 
 export const usualLimits: HttpLimits = {
@@ -22,6 +25,7 @@ export const usualLimits: HttpLimits = {
   headerCount: 100,
   connections: 8192,
   connectionsPerAddress: 1024,
+  pipelined: 100,
 }
 
 /** How long a refused connection may take to read why. */
@@ -32,14 +36,14 @@ const singular = new Set(['host', 'authorization', 'content-range', 'content-typ
 
 /** Finds what Node's parser lets pass and two programs may read differently (RFC 9112, 6.1 and 11.2). */
 function fault(req: http.IncomingMessage, limits: HttpLimits): Fault | undefined {
-  const { rawHeaders } = req
+  const { rawHeaders, httpVersion } = req
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') return 'REQUEST_INVALID'
   if (rawHeaders.length > 2 * limits.headerCount) return 'HEADERS_TOO_LARGE'
   let seen = 0
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at]?.toLowerCase() ?? ''
     if (name === 'transfer-encoding') {
-      if (req.httpVersion !== '1.1' || rawHeaders[at + 1]?.toLowerCase() !== 'chunked')
-        return 'REQUEST_INVALID'
+      if (httpVersion !== '1.1' || rawHeaders[at + 1]?.toLowerCase() !== 'chunked') return 'REQUEST_INVALID'
     }
     if (!singular.has(name)) continue
     const bit = 1 << [...singular].indexOf(name)
@@ -82,6 +86,7 @@ export function createHttpServer(
     req.socket.end(lastWords(found))
     req.socket.destroySoon()
   }
+  const turns = inTurn(screened, limits.pipelined)
   const server = http.createServer(
     {
       maxHeaderSize: limits.headerBytes,
@@ -92,14 +97,14 @@ export function createHttpServer(
       connectionsCheckingInterval: Math.min(5000, limits.headersMs),
       noDelay: true,
     },
-    screened,
+    turns.take,
   )
   // `fault` counts them: beyond its own count Node would drop headers and say nothing.
   server.maxHeadersCount = 0
   server.maxConnections = limits.connections
   server.on('checkContinue', (req, res) => {
     waitsForLeave(req)
-    screened(req, res)
+    turns.take(req, res)
   })
   server.on('clientError', (error, socket) => {
     observe({
@@ -107,7 +112,8 @@ export function createHttpServer(
       from: 'remoteAddress' in socket ? String(socket.remoteAddress) : undefined,
       code: codeOf(error),
     })
-    if (socket.writable && codeOf(error) !== 'ECONNRESET') socket.end(lastWords(statusOf(error)))
+    if (turns.isAnswering(socket)) socket.destroy()
+    else if (socket.writable && codeOf(error) !== 'ECONNRESET') socket.end(lastWords(statusOf(error)))
     else socket.destroy()
     setTimeout(() => socket.destroy(), lingerMs).unref()
   })

@@ -8,8 +8,9 @@ import { localRegistry } from '../storage/local-registry.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
 import type { ListenAddress } from './addresses.ts'
 import { createApp } from './app.ts'
+import { type Pace, usualPace } from './body.ts'
 import type { Settings } from './config.ts'
-import { createHttpServer, usualLimits } from './http.ts'
+import { createHttpServer, type HttpLimits, usualLimits } from './http.ts'
 import type { Observe } from './observe.ts'
 
 /** What remembered records and small blobs may take of a process's memory. */
@@ -22,6 +23,9 @@ export interface Parts {
   settings(): Settings
   readonly observe: Observe
   readonly sender: FileSender | undefined
+  /** What one client may take; the usual where nothing is said. */
+  readonly limits?: HttpLimits
+  readonly pace?: Pace
 }
 
 export interface RunningServer {
@@ -37,6 +41,8 @@ export async function startServer({
   settings,
   observe,
   sender,
+  limits = usualLimits,
+  pace = usualPace,
 }: Parts): Promise<RunningServer> {
   const registry = localRegistry(cached(store, { maxBytes: cacheBytes }), {
     registryId,
@@ -51,12 +57,13 @@ export async function startServer({
     policy: openToAll,
     observe,
     sender,
+    pace,
     manifestBytes: () => settings().limits.manifestBytes,
     url: () => settings().url ?? '',
   }
   const handle = createApp(services).callback()
   const listening = settings().listen.map(async address => {
-    const server = createHttpServer((req, res) => void handle(req, res), observe, usualLimits)
+    const server = createHttpServer((req, res) => void handle(req, res), observe, limits)
     return { server, address: await listen(server, address) }
   })
   const servers = await Promise.all(listening)

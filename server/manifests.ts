@@ -2,7 +2,7 @@ import { wordOf } from '../auth/access.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { isDigest, type Reference } from '../oci/names.ts'
 import type { StoredManifest, TagCondition } from '../storage/registry.ts'
-import { readBody, usualPace } from './body.ts'
+import { readBody } from './body.ts'
 import type { Context, Services } from './context.ts'
 import type { OperationOf } from './operations.ts'
 import { empty, namesEntity } from './respond.ts'
@@ -68,7 +68,7 @@ export async function putManifest(services: Services, ctx: Context, operation: O
       message: `a push takes at most ${maxTags} tags, not ${tags.length}`,
     })
   const condition = conditionOf(ctx)
-  const bytes = await readBody(ctx.req, ctx.res, limit, usualPace, tooLarge)
+  const bytes = await readBody(ctx.req, ctx.res, limit, services.pace, tooLarge)
   const mediaType = ctx.get('Content-Type') || undefined
   const push = { mediaType, bytes, tags, condition, by: wordOf(ctx.state.principal) }
   const { digest, subject } = await services.registry.manifests.write(name, reference, push, ctx.state.io)

@@ -1,7 +1,7 @@
 import type { Middleware } from 'koa'
 import { RegistryError } from '../oci/errors.ts'
 import { isUnread, refuseBody } from './body.ts'
-import type { Context, RequestState } from './context.ts'
+import { type Context, type RequestState, targetOf } from './context.ts'
 
 /** Of every answer: nothing that anyone pushed may run in a browser, or be taken for another type. */
 const safeHeaders = {
@@ -36,7 +36,7 @@ function answer(ctx: Context, error: RegistryError): void {
   ctx.status = error.status
   ctx.set({ 'Cache-Control': 'no-store', ...error.headers })
   ctx.set('Content-Type', 'application/json')
-  const outside = !ctx.path.startsWith('/v2/')
+  const outside = !targetOf(ctx.req).startsWith('/v2/')
   ctx.body = JSON.stringify(outside ? { message: error.message } : error)
 }
 

@@ -4,7 +4,7 @@ import { type Algorithm, algorithmOf, type Digest, type RepositoryName } from '.
 import { parseContentRange } from '../oci/ranges.ts'
 import type { UploadBody, UploadSession } from '../storage/registry.ts'
 import { mountBlob } from './blobs.ts'
-import { bodyLength, openBody, usualPace } from './body.ts'
+import { bodyLength, openBody } from './body.ts'
 import type { Context, Services } from './context.ts'
 import type { OperationOf } from './operations.ts'
 import { empty } from './respond.ts'
@@ -25,14 +25,14 @@ function created({ url }: Services, ctx: Context, name: RepositoryName, digest: 
 }
 
 /** The request's body as an upload takes it. UPLOAD_INVALID where its headers contradict each other. */
-function bodyOf(ctx: Context): UploadBody {
+function bodyOf({ pace }: Services, ctx: Context): UploadBody {
   const range = parseContentRange(ctx.get('Content-Range') || undefined)
   const length = bodyLength(ctx.req)
   if (range === 'invalid')
     throw new RegistryError('UPLOAD_INVALID', { message: 'Content-Range is not of the form <first>-<last>' })
   if (range && length !== undefined && length !== range.end - range.start)
     throw new RegistryError('SIZE_INVALID', { message: 'Content-Range and Content-Length disagree' })
-  const source = length === 0 ? ctx.req : openBody(ctx.req, ctx.res, usualPace)
+  const source = length === 0 ? ctx.req : openBody(ctx.req, ctx.res, pace)
   return { source, length: length ?? (range && range.end - range.start), offset: range?.start }
 }
 
@@ -69,7 +69,7 @@ export async function receiveBlob(
   ctx: Context,
   { name, digest }: OperationOf<'receiveBlob'>,
 ) {
-  await services.registry.uploads.receive(pusherOf(ctx, name), digest, bodyOf(ctx), ctx.state.io)
+  await services.registry.uploads.receive(pusherOf(ctx, name), digest, bodyOf(services, ctx), ctx.state.io)
   created(services, ctx, name, digest)
 }
 
@@ -96,7 +96,7 @@ export async function appendUpload(
   { name, address }: OperationOf<'appendUpload'>,
 ) {
   const session = await standing(services, ctx, name, address, () =>
-    services.registry.uploads.append(pusherOf(ctx, name), address, bodyOf(ctx), ctx.state.io),
+    services.registry.uploads.append(pusherOf(ctx, name), address, bodyOf(services, ctx), ctx.state.io),
   )
   empty(ctx, 202, sessionHeaders(services, name, session))
 }
@@ -104,7 +104,13 @@ export async function appendUpload(
 export async function finishUpload(services: Services, ctx: Context, operation: OperationOf<'finishUpload'>) {
   const { name, address, digest } = operation
   await standing(services, ctx, name, address, () =>
-    services.registry.uploads.finish(pusherOf(ctx, name), address, digest, bodyOf(ctx), ctx.state.io),
+    services.registry.uploads.finish(
+      pusherOf(ctx, name),
+      address,
+      digest,
+      bodyOf(services, ctx),
+      ctx.state.io,
+    ),
   )
   created(services, ctx, name, digest)
 }

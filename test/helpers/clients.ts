@@ -16,6 +16,7 @@ const sources = {
   containerd: 'apt-get install containerd',
   docker: 'apt-get install docker.io',
   dockerd: 'apt-get install docker.io',
+  nginx: 'apt-get install nginx-light',
   crane: 'go install github.com/google/go-containerregistry/cmd/crane@v0.21.9',
   regctl: 'go install github.com/regclient/regclient/cmd/regctl@v0.11.5',
 } as const

@@ -29,7 +29,11 @@ export async function rawClient(to: NetConnectOpts): Promise<RawClient> {
       } else if (socket.readableEnded || socket.destroyed) {
         throw new Error(`connection ended after ${held} of ${bytes} bytes`)
       } else {
-        await Promise.race([once(socket, 'readable'), once(socket, 'close')])
+        // Whichever comes first; the other is not listened for any longer.
+        const { signal, abort } = stopper()
+        await Promise.race([once(socket, 'readable', { signal }), once(socket, 'close', { signal })]).finally(
+          abort,
+        )
       }
     }
   }
@@ -67,4 +71,9 @@ export async function rawClient(to: NetConnectOpts): Promise<RawClient> {
       await once(socket, 'close')
     },
   }
+}
+
+function stopper() {
+  const controller = new AbortController()
+  return { signal: controller.signal, abort: () => controller.abort() }
 }

@@ -1,0 +1,44 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+
+export interface Turns {
+  readonly take: RequestListener
+  /** Whether a part of an answer has gone: whatever comes behind it would be taken for the rest. */
+  isAnswering(socket: Duplex): boolean
+}
+
+/** Requests of one connection are handled one after the other, so that a client cannot ask for more than it reads. */
+export function inTurn(handle: RequestListener, most: number): Turns {
+  const queues = new WeakMap<Duplex, Queue>()
+
+  function begin(queue: Queue, req: IncomingMessage, res: ServerResponse): void {
+    queue.current = res
+    res.once('close', () => {
+      const next = queue.waiting.shift()
+      if (next && !req.socket.destroyed) begin(queue, ...next)
+    })
+    handle(req, res)
+  }
+
+  return {
+    take(req, res) {
+      const queue = queues.get(req.socket)
+      if (queue && !queue.current.closed) {
+        if (queue.waiting.push([req, res]) > most) req.socket.destroy()
+        return
+      }
+      const own = queue ?? { current: res, waiting: [] }
+      queues.set(req.socket, own)
+      begin(own, req, res)
+    },
+    isAnswering(socket) {
+      const current = queues.get(socket)?.current
+      return current?.headersSent === true && !current.closed
+    },
+  }
+}
+
+interface Queue {
+  current: ServerResponse
+  readonly waiting: (readonly [IncomingMessage, ServerResponse])[]
+}

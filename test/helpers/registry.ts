@@ -1,0 +1,59 @@
+/** A registry inside this process: the test twin of the composition root (server/worker.ts). */
+import { tmpdir } from 'node:os'
+import type { Pace } from '../../server/body.ts'
+import { usualPace } from '../../server/body.ts'
+import { loadSettings, type Settings } from '../../server/config.ts'
+import { type HttpLimits, usualLimits } from '../../server/http.ts'
+import { startServer } from '../../server/main.ts'
+import type { Observation } from '../../server/observe.ts'
+import { memoryStore } from '../../storage/memory.ts'
+import type { ObjectStore } from '../../storage/object-store.ts'
+
+export interface TestRegistry extends AsyncDisposable {
+  readonly port: number
+  /** Such as `http://127.0.0.1:41234`. */
+  readonly address: string
+  readonly store: ObjectStore
+  readonly settings: Settings
+  readonly observations: readonly Observation[]
+}
+
+export interface RegistryOverrides {
+  readonly settings?: { readonly limits?: Partial<Settings['limits']>; readonly url?: string }
+  readonly limits?: Partial<HttpLimits>
+  readonly pace?: Partial<Pace>
+  readonly store?: ObjectStore
+}
+
+/** Listens on a free port of the loopback interface and keeps everything in memory, unless it is given a store. */
+export async function startRegistry(overrides: RegistryOverrides = {}): Promise<TestRegistry> {
+  const usual = loadSettings({ cwd: tmpdir(), env: {}, flags: { listen: '127.0.0.1:0' } }).settings
+  const settings = {
+    ...usual,
+    ...overrides.settings,
+    limits: { ...usual.limits, ...overrides.settings?.limits },
+  }
+  const { store = memoryStore() } = overrides
+  const observations: Observation[] = []
+  const server = await startServer({
+    store,
+    registryId: 'test',
+    settings: () => settings,
+    observe: observation => observations.push(observation),
+    sender: undefined,
+    limits: { ...usualLimits, ...overrides.limits },
+    pace: { ...usualPace, ...overrides.pace },
+  })
+  const [address = ''] = server.addresses
+  return {
+    port: Number(new URL(address).port),
+    address,
+    store,
+    settings,
+    observations,
+    async [Symbol.asyncDispose]() {
+      await server.stop(0)
+      await store.close()
+    },
+  }
+}
