@@ -1,0 +1,122 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { content } from '../helpers/blob.ts'
+import { descriptorsOf, privateBytes, workersOf } from '../helpers/processes.ts'
+import type { Repository } from '../helpers/push.ts'
+import { rawClient } from '../helpers/raw-client.ts'
+import { startServer, type TestServer } from '../helpers/server.ts'
+import { until } from '../helpers/until.ts'
+import {
+  append,
+  cancel,
+  finish,
+  finishUrl,
+  slowRequest,
+  startUpload,
+  type Upload,
+  uploadStatus,
+} from '../helpers/upload.ts'
+
+const rounds = 20
+const MiB = 1024 * 1024
+
+/** Descriptors of files in the data folder, and of sockets, that the workers hold. */
+function held(server: TestServer): number {
+  return workersOf(server)
+    .flatMap(descriptorsOf)
+    .filter(target => target.startsWith('socket:') || target.startsWith(server.data ?? '/nowhere')).length
+}
+
+async function level(server: TestServer, before: number): Promise<void> {
+  await until(`no more than ${before} descriptors are open`, () => held(server) <= before)
+}
+
+const memory = (server: TestServer) => workersOf(server).reduce((sum, pid) => sum + privateBytes(pid), 0)
+
+async function unfinished({ data = '' }: TestServer): Promise<readonly string[]> {
+  const names = await readdir(join(data, 'u'), { recursive: true, withFileTypes: true }).catch(() => [])
+  return names.filter(entry => entry.isFile()).map(entry => entry.name)
+}
+
+it('keeps what arrived of an upload whose client vanished, and nothing else', async () => {
+  await using server = await startServer()
+  const repository: Repository = { address: server.address, name: 'faults/abort' }
+  const blob = content('abort', 2 * MiB)
+  // What every process opens once, it has opened then.
+  for (let count = 0; count < 8; count++) await finish(await startUpload(repository), blob.digest, blob.bytes)
+  const before = held(server)
+
+  const uploads: Upload[] = []
+  for (let count = 0; count < rounds; count++) {
+    const upload = await startUpload(repository)
+    uploads.push(upload)
+    const isPut = count % 2 === 1
+    const url = isPut ? finishUrl(upload.url, blob.digest) : upload.url
+    await using client = await slowRequest(
+      isPut ? 'PUT' : 'PATCH',
+      url,
+      blob.bytes.length,
+      count % 4 < 2 ? 'length' : 'chunked',
+    )
+    await client.send(blob.bytes.subarray(0, 600_000))
+    await until('some of it is stored', async () => (await uploadStatus(upload)).size > 0)
+  }
+  await level(server, before)
+  // The last batch that arrived is given up with the connection: at most what is gathered for one write.
+  const left: Upload[] = []
+  // One after the other: connections that this test keeps open would be counted.
+  for (const upload of uploads) left.push(await uploadStatus(upload))
+  for (const { size } of left) {
+    expect(size).toBeGreaterThan(0)
+    expect(size).toBeLessThanOrEqual(600_000)
+  }
+
+  const [first, ...others] = left
+  if (!first) throw new Error('there is no upload')
+  const answer = await finish(await append(first, blob.bytes.subarray(first.size)), blob.digest)
+  expect(answer.status).toBe(201)
+  for (const upload of others) expect((await cancel(upload)).status).toBe(204)
+  expect(await unfinished(server)).toEqual([])
+  await level(server, before)
+})
+
+it('forgets a blob in one POST whose client vanished', async () => {
+  await using server = await startServer()
+  const blob = content('post', 2 * MiB)
+  const url = new URL(`/v2/faults/post/blobs/uploads/?digest=${blob.digest}`, server.address)
+  expect((await fetch(url, { method: 'POST', body: new Uint8Array(blob.bytes) })).status).toBe(201)
+  const before = held(server)
+  for (let count = 0; count < rounds; count++) {
+    await using client = await slowRequest('POST', url, blob.bytes.length)
+    await client.send(blob.bytes.subarray(0, 600_000))
+    await until('it is being stored', async () => (await unfinished(server)).length > 0)
+  }
+  await until('nothing is left of them', async () => (await unfinished(server)).length === 0)
+  await level(server, before)
+})
+
+it('lets go of a blob whose reader vanished', async () => {
+  await using server = await startServer()
+  const repository: Repository = { address: server.address, name: 'faults/read' }
+  const blob = content('read', 24 * MiB)
+  expect((await finish(await startUpload(repository), blob.digest, blob.bytes)).status).toBe(201)
+  const path = `/v2/faults/read/blobs/${blob.digest}`
+  const { hostname: host, port } = new URL(server.address)
+  const abandonOne = async () => {
+    await using client = await rawClient({ host, port: Number(port) })
+    client.ask(path)
+    await client.begin()
+  }
+  for (let count = 0; count < 8; count++) await abandonOne()
+  await until('no blob is open', () => !workersOf(server).flatMap(descriptorsOf).some(isContent))
+  const before = held(server)
+  const bytesBefore = memory(server)
+  for (let count = 0; count < rounds; count++) await abandonOne()
+  await level(server, before)
+  expect(workersOf(server).flatMap(descriptorsOf).filter(isContent)).toEqual([])
+  // Twenty readers that were held in memory would be 480 MiB.
+  expect(memory(server) - bytesBefore).toBeLessThan(96 * MiB)
+})
+
+const isContent = (target: string) => /\/d\/[^/]+\/[^/]+$/.test(target)

@@ -1,0 +1,12 @@
+import { expect, it } from 'vitest'
+import { killLoop, said } from '../helpers/kill-loop.ts'
+import { remark } from '../helpers/reporter.ts'
+
+it('keeps what it acknowledged, whole, when it is killed during pushes', { timeout: 60_000 }, async ({
+  annotate,
+}) => {
+  const figures = await killLoop(12)
+  await annotate(`kill -9: ${said(figures)}`, remark)
+  expect(figures.lost).toEqual([])
+  expect(figures.acknowledged).toBeGreaterThan(0)
+})

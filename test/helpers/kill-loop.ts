@@ -1,0 +1,195 @@
+/** Pushes by several clients at once, to a server that is killed again and again, and what is left of them. */
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Digest } from '../../oci/names.ts'
+import { digestsOf, type Image, image, mediaTypes } from './images.ts'
+import { isAlive, killHard, primaryOf, workersOf } from './processes.ts'
+import { pullDigests, pushImage, type Repository } from './push.ts'
+import { startServer, type TestServer } from './server.ts'
+import { pause, until } from './until.ts'
+
+export interface KillFigures {
+  readonly kills: number
+  readonly primaryKills: number
+  readonly attempted: number
+  readonly acknowledged: number
+  readonly tags: number
+  /** Distinct blobs and manifests of what was acknowledged whose bytes were read again and had their digest. */
+  readonly verified: number
+  /** What was not acknowledged and is there, whole. */
+  readonly extra: number
+  /** What broke a promise, one line each. */
+  readonly lost: readonly string[]
+}
+
+interface Push {
+  readonly image: Image
+  acknowledged: boolean
+}
+
+/** The digests that a tag was to point to, in the order in which its only client asked. */
+interface TagStory {
+  readonly asked: Digest[]
+  /** The index in `asked` of the last that was answered with 201. */
+  last: number
+}
+
+interface Client {
+  readonly name: string
+  readonly pushes: Push[]
+  readonly tags: Map<string, TagStory>
+}
+
+const clientCount = 4
+/** In the link itself, a file, a file of several writes, and one that takes a while. */
+const layerBytes = [300, 12_000, 60_000, 400_000, 3_000_000]
+const tagCount = 5
+const mostWaitMs = 500
+
+const pick = <T>(items: readonly T[]): T | undefined => items[Math.floor(Math.random() * items.length)]
+
+export async function killLoop(kills: number): Promise<KillFigures> {
+  const data = await mkdtemp(join(tmpdir(), 'slipway-kill-'))
+  const clients: readonly Client[] = Array.from({ length: clientCount }, (_, at) => ({
+    name: `kill/client-${at}`,
+    pushes: [],
+    tags: new Map(),
+  }))
+  try {
+    let done = 0
+    let primaryKills = 0
+    while (done < kills) {
+      const workerKills = Math.min(Math.floor(Math.random() * 4), kills - done - 1)
+      await live(data, clients, workerKills)
+      done += workerKills + 1
+      primaryKills++
+    }
+    await using server = await startServer({ data })
+    const left = await readdir(join(data, 'tmp'))
+    const lost = left.map(name => `tmp/${name} was left behind`)
+    const counts = { attempted: 0, acknowledged: 0, tags: 0, verified: 0, extra: 0 }
+    for (const client of clients) {
+      const found = await verify({ address: server.address, name: client.name }, client)
+      counts.attempted += client.pushes.length
+      counts.acknowledged += client.pushes.filter(push => push.acknowledged).length
+      counts.tags += client.tags.size
+      counts.verified += found.verified
+      counts.extra += found.extra
+      lost.push(...found.lost)
+    }
+    return { kills: done, primaryKills, ...counts, lost }
+  } finally {
+    await rm(data, { recursive: true, force: true, maxRetries: 5 })
+  }
+}
+
+/** One run of the server: some of its workers are killed, and in the end itself. */
+async function live(data: string, clients: readonly Client[], workerKills: number): Promise<void> {
+  await using server = await startServer({ data })
+  let over = false
+  const pushing = clients.map(client => pushUntil(() => over, client, server))
+  for (let count = 0; count < workerKills; count++) {
+    await pause(Math.random() * mostWaitMs)
+    await until('a worker runs', () => workersOf(server).length > 0)
+    killHard(pick(workersOf(server)) ?? primaryOf(server))
+  }
+  await pause(Math.random() * mostWaitMs)
+  const workers = workersOf(server)
+  over = true
+  // With its parent gone a worker ends by itself, and may answer what it was doing until then.
+  if (Math.random() < 0.5) killHard(primaryOf(server))
+  else killHard(primaryOf(server), ...workers)
+  await Promise.all(pushing)
+  await until('the workers of a killed parent are gone', () => !workers.some(isAlive))
+}
+
+async function pushUntil(isOver: () => boolean, client: Client, { address }: TestServer): Promise<void> {
+  const repository = { address, name: client.name }
+  while (!isOver()) {
+    const known = pick(client.pushes.filter(push => push.acknowledged))
+    const tag = `tag-${Math.floor(Math.random() * tagCount)}`
+    const push = known && Math.random() < 0.3 ? known : fresh(client)
+    const story = client.tags.get(tag) ?? { asked: [], last: -1 }
+    client.tags.set(tag, story)
+    const at = story.asked.push(push.image.descriptor.digest) - 1
+    // A retag sends the manifest alone.
+    const sent = push === known ? { ...push.image, blobs: [] } : push.image
+    try {
+      await pushImage(repository, sent, tag)
+    } catch (error) {
+      // Cut off, or refused by what was left of the server: nothing was promised.
+      if (!isOver()) await pause(Math.random() * 20)
+      if (!isOutage(error)) throw error
+      continue
+    }
+    push.acknowledged = true
+    story.last = at
+  }
+}
+
+function fresh(client: Client): Push {
+  const count = client.pushes.length
+  const layers = [pick(layerBytes) ?? 0, pick(layerBytes) ?? 0]
+  // A neighbour's layer comes again, so that content is shared and linked twice.
+  const seed = Math.random() < 0.2 ? `shared ${count % 7}` : `${client.name} ${count}`
+  const push = { image: image({ seed, layers }), acknowledged: false }
+  client.pushes.push(push)
+  return push
+}
+
+/** What a client may see of a server that dies; anything else is an answer that it should never get. */
+function isOutage(error: unknown): boolean {
+  return error instanceof TypeError || (error instanceof Error && / answered 503: /.test(error.message))
+}
+
+async function verify(repository: Repository, { pushes, tags }: Client) {
+  const lost: string[] = []
+  const verified = new Set<Digest>()
+  let extra = 0
+  for (const { image, acknowledged } of pushes) {
+    const { digest } = image.descriptor
+    const status = await statusOf(repository, digest)
+    if (status === 404 && !acknowledged) continue
+    try {
+      const { all } = await pullDigests(repository, digest)
+      if (all.length !== digestsOf(image).length) throw new Error(`only ${all.length} parts`)
+      for (const each of all) verified.add(each)
+      if (!acknowledged) extra++
+    } catch (error) {
+      lost.push(`${digest} (${acknowledged ? 'acknowledged' : 'not acknowledged'}): ${error}`)
+    }
+  }
+  for (const [tag, { asked, last }] of tags) {
+    const found = await resolve(repository, tag)
+    const allowed: readonly (string | undefined)[] = [
+      ...asked.slice(Math.max(0, last)),
+      ...(last < 0 ? [undefined] : []),
+    ]
+    if (!allowed.includes(found)) lost.push(`tag ${tag} is ${found}, not ${asked[last]} or later`)
+  }
+  return { lost, verified: verified.size, extra }
+}
+
+async function manifest(repository: Repository, reference: string, method: string): Promise<Response> {
+  const url = new URL(`/v2/${repository.name}/manifests/${reference}`, repository.address)
+  return fetch(url, { method, headers: { Accept: mediaTypes.oci.manifest } })
+}
+
+async function statusOf(repository: Repository, reference: string): Promise<number> {
+  return (await manifest(repository, reference, 'HEAD')).status
+}
+
+async function resolve(repository: Repository, tag: string): Promise<string | undefined> {
+  const answer = await manifest(repository, tag, 'HEAD')
+  return answer.headers.get('Docker-Content-Digest') ?? undefined
+}
+
+/** The figures in one line, for the end of a run. */
+export function said({ lost, ...figures }: KillFigures): string {
+  return (
+    `${figures.kills} kills (${figures.primaryKills} of the parent): ${figures.attempted} manifests attempted, ` +
+    `${figures.acknowledged} acknowledged, ${figures.tags} tags, ${figures.verified} blobs and manifests verified, ` +
+    `${figures.extra} whole without an answer, ${lost.length} lost`
+  )
+}
