@@ -14,6 +14,9 @@ const keptNames = 500_000
 /** A folder that changed so shortly before it was read may have changed again within the same tick of the clock. */
 const doubtMs = 20
 
+/** What lies in a folder beside keys: uploads, records being written, the owner's sockets. */
+const isKey = (name: string) => !/^(?:u\/|tmp\/|lost\+found\/|owner\.)/.test(name)
+
 const byBytes = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
 
 /** The index of the first of `sorted` that satisfies a condition which, once true, stays true. */
@@ -37,14 +40,17 @@ export function folderListing(root: string): (prefix: string, options: ListOptio
 
   async function namesIn(folder: string): Promise<readonly string[]> {
     const path = join(root, folder)
+    const lookedAt = Date.now()
     const stat = await ifThere(file.stat(path))
     if (!stat) return []
     const version = `${stat.ino}:${stat.mtimeMs}`
     const known = cache.get(folder)
     if (known?.version === version) return known.sorted
     const entries = (await ifThere(file.readdir(path))) ?? []
-    const sorted = entries.map(entry => (entry.isDirectory() ? `${entry.name}/` : entry.name)).sort(byBytes)
-    if (Date.now() - stat.mtimeMs > doubtMs) cache.set(folder, { version, sorted })
+    const names = entries.map(entry => (entry.isDirectory() ? `${entry.name}/` : entry.name))
+    const sorted = (folder === '' ? names.filter(isKey) : names).sort(byBytes)
+    // By the clock before the look: what changes while the folder is read must give it another time.
+    if (lookedAt - stat.mtimeMs > doubtMs) cache.set(folder, { version, sorted })
     return sorted
   }
 

@@ -8,6 +8,7 @@ import type { StoredRecord, Written } from './object-store.ts'
 
 /** Records as files. No condition that needs a referee is decided here: see owner.ts. */
 export interface FolderRecords {
+  /** Also of a record that a power cut left empty: see `hole`. */
   read(key: string): Promise<StoredRecord | undefined>
   isCurrent(key: string, version: string): boolean
   /** Replaces whatever is there. */
@@ -21,6 +22,9 @@ export interface FolderRecords {
 const doubtMs = 20
 
 const etagOf = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('base64url')
+/** The etag of an empty file. No record is written empty, but without fsyncs a power cut can leave one: it is absent. */
+export const hole = etagOf(Buffer.alloc(0))
+
 const versionOf = (stat: fs.Stats) => `${stat.ino}:${stat.mtimeMs}:${stat.ctimeMs}:${stat.size}`
 
 function checkDeadline(deadlineMs: number): void {
@@ -78,8 +82,6 @@ export function folderRecords(root: string, folders: Folders, synced: boolean): 
       if (fd === undefined) return undefined
       try {
         const stat = await file.fstat(fd)
-        // Without fsyncs a power cut can leave an empty file; no record is ever written empty.
-        if (stat.size === 0) return undefined
         const bytes = await readStart(fd, stat.size)
         const trusted = Date.now() - stat.ctimeMs > doubtMs
         return {

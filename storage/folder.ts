@@ -4,7 +4,7 @@ import { promisify } from 'node:util'
 import { RegistryError } from '../oci/errors.ts'
 import { durableFolders } from './durable.ts'
 import { folderListing } from './folder-listing.ts'
-import { folderRecords } from './folder-records.ts'
+import { folderRecords, hole } from './folder-records.ts'
 import { folderFault, folderUploads } from './folder-uploads.ts'
 import type { ObjectStore } from './object-store.ts'
 import { localReferee, type Referee } from './referee.ts'
@@ -60,12 +60,19 @@ export function folderStore(root: string, options: FolderOptions): ObjectStore {
   const uploads = folderUploads(root, contentFolders, referee)
 
   const store: ObjectStore = {
-    read: records.read,
+    async read(key) {
+      const record = await records.read(key)
+      return record?.etag === hole ? undefined : record
+    },
     isCurrent: records.isCurrent,
 
     async write(key, bytes, { condition, deadlineMs }) {
       if (!condition) return records.replace(key, bytes, deadlineMs)
-      if ('ifAbsent' in condition) return records.create(key, bytes, deadlineMs)
+      if ('ifAbsent' in condition) {
+        const created = await records.create(key, bytes, deadlineMs)
+        if (created || (await records.read(key))?.etag !== hole) return created
+        return referee.replaceIf(key, bytes, hole, deadlineMs)
+      }
       return referee.replaceIf(key, bytes, condition.ifMatch, deadlineMs)
     },
 

@@ -1,6 +1,6 @@
-import { mkdir } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
 import { join, resolve } from 'node:path'
-import { durableFolders, file } from './durable.ts'
+import { durableFolders, file, ifThere } from './durable.ts'
 import { type FolderOptions, folderStore } from './folder.ts'
 import { folderRecords } from './folder-records.ts'
 import { type Format, inspectFolder, readFormat, writeFormat } from './format.ts'
@@ -49,8 +49,9 @@ async function claim(root: string, folderFd: number, local: Referee, role: Hello
 
 /** Throws, naming the remedy, where the file system cannot keep the store's promises. */
 async function probe(root: string): Promise<void> {
-  const lower = join(root, 'tmp', 'probe')
-  const upper = join(root, 'tmp', 'PROBE')
+  const name = `probe-${randomUUID()}`
+  const lower = join(root, 'tmp', name)
+  const upper = join(root, 'tmp', name.toUpperCase())
   const why = (what: string) =>
     new Error(`the file system of ${root} ${what}: name a folder on another one with --data`)
   await file.close(await file.open(lower, 'w', 0o600))
@@ -70,7 +71,8 @@ async function probe(root: string): Promise<void> {
 
 /** What a process that died was writing: nobody has been told of it. */
 async function sweep(root: string): Promise<void> {
-  for (const { name } of await file.readdir(join(root, 'tmp'))) await file.unlink(join(root, 'tmp', name))
+  for (const { name } of await file.readdir(join(root, 'tmp')))
+    await ifThere(file.unlink(join(root, 'tmp', name)))
 }
 
 /**
@@ -86,7 +88,7 @@ export async function openFolder(
   const { state, reason } = await inspectFolder(root)
   if (reason !== undefined) throw new Error(reason)
   const synced = durability === 'full'
-  await mkdir(root, { recursive: true, mode: 0o700 })
+  if (state === 'absent') await durableFolders('/', synced).ensure(root)
   const folders = durableFolders(root, synced)
   await folders.ensure(join(root, 'tmp'))
   const folderFd = await file.open(root, 'r', 0)

@@ -8,7 +8,8 @@ const batchBytes = 256 * 1024
 /**
  * Writes all that a source yields to a file from `position` on, and resolves to the position after the last byte.
  * One batch is being written while the next gathers and the witness looks at the first; a source that is faster waits.
- * Rejects only when no write is under way any more, so that the descriptor may be closed.
+ * What came before a source failed is written too. Rejects only when no write is under way any more, so that the
+ * descriptor may be closed.
  */
 export function receive(source: Readable, fd: number, position: number, witness: Witness): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -16,19 +17,17 @@ export function receive(source: Readable, fd: number, position: number, witness:
     let gatheredBytes = 0
     let writing = false
     let ended = false
+    let broken = false
     let failure: Error | undefined
 
-    const fail = (error: Error) => {
-      failure ??= error
-      if (!writing) finish()
-    }
-    const onClose = () => {
-      if (!ended) fail(new Error('the sender went away before the end'))
-    }
-    const onEnd = () => {
+    const end = (error?: Error) => {
+      if (ended) return
       ended = true
+      failure = error
       flush()
     }
+    const onEnd = () => end()
+    const onClose = () => end(new Error('the sender went away before the end'))
     const onData = (chunk: Buffer) => {
       gathered.push(chunk)
       gatheredBytes += chunk.length
@@ -38,7 +37,7 @@ export function receive(source: Readable, fd: number, position: number, witness:
     }
 
     function finish() {
-      source.off('data', onData).off('end', onEnd).off('close', onClose).off('error', fail)
+      source.off('data', onData).off('end', onEnd).off('close', onClose).off('error', end)
       if (!failure) return resolve(position)
       // A source that nobody listens to may still report that it was cut off.
       source.on('error', () => {})
@@ -47,7 +46,7 @@ export function receive(source: Readable, fd: number, position: number, witness:
 
     function flush() {
       if (writing) return
-      if (failure || (ended && gatheredBytes === 0)) return finish()
+      if (broken || (ended && gatheredBytes === 0)) return finish()
       if (gatheredBytes === 0 || (gatheredBytes < batchBytes && !ended)) return
       const batch = gathered
       const length = gatheredBytes
@@ -68,13 +67,17 @@ export function receive(source: Readable, fd: number, position: number, witness:
           return write([Buffer.concat(batch).subarray(written)], length - written, at + written)
         }
         writing = false
-        if (error) failure ??= error
-        else position = at + length
+        if (error) {
+          broken = true
+          failure = error
+        } else {
+          position = at + length
+        }
         flush()
       })
     }
 
-    source.on('data', onData).on('end', onEnd).on('close', onClose).on('error', fail)
+    source.on('data', onData).on('end', onEnd).on('close', onClose).on('error', end)
     if (source.destroyed) onClose()
   })
 }

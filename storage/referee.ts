@@ -45,8 +45,11 @@ export function localReferee(records: FolderRecords): Referee {
     async lock(name) {
       if (locked.has(name)) return undefined
       locked.add(name)
+      let held = true
       return async () => {
-        locked.delete(name)
+        // Given back twice, it must not be taken from whoever holds it by then.
+        if (held) locked.delete(name)
+        held = false
       }
     },
 

@@ -146,7 +146,10 @@ export function uploads(
     } else {
       const source = await store.reread(upload, io)
       if (!source) throw new RegistryError('UPLOAD_UNKNOWN')
-      await blobs.commitInline(rid, name, blob.digest, await buffer(source), options)
+      const bytes = await buffer(source)
+      // Somebody has added to what was verified.
+      if (bytes.length !== blob.size) throw new RegistryError('UPLOAD_BUSY')
+      await blobs.commitInline(rid, name, blob.digest, bytes, options)
     }
     await store.abort(upload, io)
   }
