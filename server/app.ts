@@ -1,12 +1,13 @@
 import Koa from 'koa'
 import { RegistryError } from '../oci/errors.ts'
+import { type Answer, json } from './answer.ts'
 import { deleteBlob, getBlob, headBlob } from './blobs.ts'
 import { type Context, type RequestState, requestIo, type Services, targetOf } from './context.ts'
 import { alive, ready } from './health.ts'
 import { catalog, listReferrers, listTags, search } from './listings.ts'
 import { deleteManifest, getManifest, headManifest, putManifest } from './manifests.ts'
 import { type Kind, type Operation, type OperationOf, parseOperation, requiredLevel } from './operations.ts'
-import { json, respond } from './respond.ts'
+import { respond } from './respond.ts'
 import {
   appendUpload,
   cancelUpload,
@@ -18,12 +19,12 @@ import {
 } from './uploads.ts'
 
 type Handlers = {
-  readonly [K in Kind]: (services: Services, ctx: Context, operation: OperationOf<K>) => Promise<void>
+  readonly [K in Kind]: (services: Services, ctx: Context, operation: OperationOf<K>) => Promise<Answer>
 }
 
 /** The whole API on one screen. An operation without a handler does not compile. */
 const handlers: Handlers = {
-  ping: async (_, ctx) => json(ctx, {}),
+  ping: async () => json({}),
   headBlob,
   getBlob,
   deleteBlob,
@@ -42,7 +43,7 @@ const handlers: Handlers = {
   listReferrers,
   catalog,
   search,
-  searchPing: async (_, ctx) => json(ctx, true),
+  searchPing: async () => json(true),
   alive,
   ready,
 }
@@ -51,7 +52,7 @@ const handlers: Handlers = {
 export function createApp(services: Services): Koa<RequestState> {
   const app = new Koa<RequestState>()
   app.use(observed(services))
-  app.use(respond((ctx, error) => failures.set(ctx.req, error)))
+  app.use(respond(services, (ctx, error) => failures.set(ctx.req, error)))
   app.use(async (ctx, next) => {
     ctx.state.operation = parseOperation(ctx.method, targetOf(ctx.req))
     await next()
@@ -59,7 +60,7 @@ export function createApp(services: Services): Koa<RequestState> {
   app.use(authorize(services))
   app.use(async ctx => {
     const { operation } = ctx.state
-    if (operation) await dispatch(services, ctx, operation)
+    if (operation) ctx.state.answer = await dispatch(services, ctx, operation)
   })
   // Koa reports here what went wrong after the headers had gone; `observed` has it already.
   app.on('error', () => {})
@@ -67,12 +68,12 @@ export function createApp(services: Services): Koa<RequestState> {
 }
 
 /** TypeScript cannot see that a table's entry fits the operation whose kind it was found by. */
-function dispatch(services: Services, ctx: Context, operation: Operation): Promise<void> {
+function dispatch(services: Services, ctx: Context, operation: Operation): Promise<Answer> {
   const handle = handlers[operation.kind] as (
     services: Services,
     ctx: Context,
     operation: Operation,
-  ) => Promise<void>
+  ) => Promise<Answer>
   return handle(services, ctx, operation)
 }
 

@@ -1,10 +1,8 @@
 import { isFault, RegistryError } from '../oci/errors.ts'
 import { parseRange, type Span } from '../oci/ranges.ts'
-import type { OpenContent } from '../storage/object-store.ts'
+import { type Answer, empty, namesEntity } from './answer.ts'
 import type { Context, Services } from './context.ts'
 import type { OperationOf } from './operations.ts'
-import { empty, namesEntity } from './respond.ts'
-import { sendFile } from './send-file.ts'
 
 /** A blob never changes. Without the name of its type no browser shows it. */
 const blobHeaders = (digest: string) => ({
@@ -24,53 +22,37 @@ export async function headBlob(
   // Only who may push relies on the answer to leave a blob out of a push.
   const confirm = policy.permits(ctx.state.principal, 'push', name)
   const { size } = await registry.blobs.stat(name, digest, { ...ctx.state.io, confirm })
-  empty(ctx, 200, blobHeaders(digest))
-  ctx.length = size
+  return { ...empty(200, blobHeaders(digest)), length: size }
 }
 
-export async function getBlob(services: Services, ctx: Context, { name, digest }: OperationOf<'getBlob'>) {
+export async function getBlob(
+  { registry }: Services,
+  ctx: Context,
+  { name, digest }: OperationOf<'getBlob'>,
+): Promise<Answer> {
   const { io } = ctx.state
-  const { blobs } = services.registry
-  const blob = await blobs.stat(name, digest, { signal: io.signal, confirm: false })
-  if (namesEntity(ctx.get('If-None-Match'), digest)) return empty(ctx, 304, blobHeaders(digest))
-  const asked = isCurrentFor(ctx.get('If-Range'), digest)
-    ? parseRange(ctx.get('Range') || undefined, blob.size)
-    : undefined
-  if (asked === 'unsatisfiable')
+  const { headers: asks } = ctx.req
+  const blob = await registry.blobs.stat(name, digest, { ...io, confirm: false })
+  const headers = blobHeaders(digest)
+  if (namesEntity(asks['if-none-match'], digest)) return empty(304, headers)
+  const range = isCurrentFor(ctx.get('If-Range'), digest) ? parseRange(asks.range, blob.size) : undefined
+  if (range === 'unsatisfiable')
     throw new RegistryError('RANGE_UNSATISFIABLE', { headers: { 'Content-Range': `bytes */${blob.size}` } })
-  const span = asked ?? { start: 0, end: blob.size }
-  const content = await blobs.open(name, blob, { ...io, ...(asked && { range: asked }) })
-  ctx.status = asked ? 206 : 200
-  ctx.set(blobHeaders(digest))
-  if (asked) ctx.set('Content-Range', `bytes ${span.start}-${span.end - 1}/${blob.size}`)
-  await send(services, ctx, content, span)
+  const span = range ?? { start: 0, end: blob.size }
+  const content = await registry.blobs.open(name, blob, { ...io, ...(range && { range }) })
+  const body = content.kind === 'bytes' ? partOf(content.bytes, span) : { content, span }
+  if (!range) return { status: 200, headers, body }
+  const contentRange = `bytes ${span.start}-${span.end - 1}/${blob.size}`
+  return { status: 206, headers: { ...headers, 'Content-Range': contentRange }, body }
 }
 
 /** A range of something else than the client has is worth nothing to it (RFC 9110, 13.1.5). */
-const isCurrentFor = (ifRange: string, digest: string) => ifRange === '' || ifRange === `"${digest}"`
+const isCurrentFor = (ifRange: string, digest: string) =>
+  ifRange === '' || ifRange === `"${digest}"`
 
-async function send({ sender }: Services, ctx: Context, content: OpenContent, span: Span): Promise<void> {
-  const length = span.end - span.start
-  switch (content.kind) {
-    case 'bytes':
-      ctx.body =
-        content.bytes.length === length ? content.bytes : content.bytes.subarray(span.start, span.end)
-      return
-    case 'stream':
-      ctx.body = content.stream
-      ctx.length = length
-      return
-    case 'file':
-      ctx.respond = false
-      ctx.res.statusCode = ctx.status
-      ctx.res.setHeader('Content-Length', length)
-      try {
-        await sendFile(ctx.req, ctx.res, content, span, sender, ctx.state.io)
-      } finally {
-        content.close()
-      }
-  }
-}
+/** Bytes may come whole or be the part already. */
+const partOf = (bytes: Buffer, { start, end }: Span) =>
+  bytes.length === end - start ? bytes : bytes.subarray(start, end)
 
 export async function deleteBlob(
   { registry }: Services,
@@ -78,7 +60,7 @@ export async function deleteBlob(
   { name, digest }: OperationOf<'deleteBlob'>,
 ) {
   await registry.blobs.remove(name, digest, ctx.state.io)
-  empty(ctx, 202, { 'Docker-Content-Digest': digest })
+  return empty(202, { 'Docker-Content-Digest': digest })
 }
 
 /** The repositories looked at for a mount that does not say where from. */

@@ -97,7 +97,6 @@ export function isUnread(req: IncomingMessage): boolean {
  * connection that is reset at once takes the answer with it.
  */
 export function refuseBody(req: IncomingMessage, res: ServerResponse): void {
-  if (!res.headersSent) res.setHeader('Connection', 'close')
   const { socket } = req
   // Node would destroy the connection as soon as the answer is handed to the kernel.
   socket.destroySoon = () => socket.end()

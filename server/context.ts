@@ -4,6 +4,7 @@ import type { AccessPolicy, Principal } from '../auth/access.ts'
 import type { FileSender } from '../kernel/sender.ts'
 import type { Io } from '../oci/io.ts'
 import type { Registry } from '../storage/registry.ts'
+import type { Answer } from './answer.ts'
 import type { Pace } from './body.ts'
 import type { Observe } from './observe.ts'
 import type { Operation } from './operations.ts'
@@ -28,6 +29,7 @@ export interface RequestState {
   readonly id: string
   readonly io: Io
   operation?: Operation
+  answer?: Answer
   principal: Principal
 }
 

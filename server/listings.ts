@@ -1,8 +1,8 @@
 import { ociIndex } from '../oci/media-types.ts'
 import type { RepositoryName } from '../oci/names.ts'
+import { json, linkNext } from './answer.ts'
 import type { Context, Services } from './context.ts'
 import type { OperationOf } from './operations.ts'
-import { json, linkNext } from './respond.ts'
 
 export async function listTags(
   services: Services,
@@ -14,9 +14,11 @@ export async function listTags(
     limit,
     signal: ctx.state.io.signal,
   })
-  if (more && items.length > 0)
-    linkNext(ctx, `${services.url()}/v2/${name}/tags/list`, { n: String(limit), last: items.at(-1) })
-  json(ctx, { name, tags: items })
+  const link =
+    more && items.length > 0
+      ? linkNext(`${services.url()}/v2/${name}/tags/list`, { n: String(limit), last: items.at(-1) })
+      : {}
+  return json({ name, tags: items }, link)
 }
 
 /** How many names are read at once where some may be hidden. */
@@ -38,15 +40,16 @@ async function* visible(
 
 export async function catalog(services: Services, ctx: Context, { limit, after }: OperationOf<'catalog'>) {
   const repositories: RepositoryName[] = []
+  let link = {}
   if (limit > 0)
     for await (const name of visible(services, ctx, after)) {
       if (repositories.length === limit) {
-        linkNext(ctx, `${services.url()}/v2/_catalog`, { n: String(limit), last: repositories.at(-1) })
+        link = linkNext(`${services.url()}/v2/_catalog`, { n: String(limit), last: repositories.at(-1) })
         break
       }
       repositories.push(name)
     }
-  json(ctx, { repositories })
+  return json({ repositories }, link)
 }
 
 export async function listReferrers(
@@ -57,14 +60,17 @@ export async function listReferrers(
   const { name, digest, artifactType, limit, after } = operation
   const page = { artifactType, limit, after, signal: ctx.state.io.signal }
   const { referrers, next } = await services.registry.manifests.referrers(name, digest, page)
-  if (next !== undefined)
-    linkNext(ctx, `${services.url()}/v2/${name}/referrers/${digest}`, {
-      artifactType,
-      n: String(limit),
-      last: next,
-    })
-  if (artifactType !== undefined) ctx.set('OCI-Filters-Applied', 'artifactType')
-  json(ctx, { schemaVersion: 2, mediaType: ociIndex, manifests: referrers }, ociIndex)
+  const link =
+    next === undefined
+      ? {}
+      : linkNext(`${services.url()}/v2/${name}/referrers/${digest}`, {
+          artifactType,
+          n: String(limit),
+          last: next,
+        })
+  const filtered = artifactType === undefined ? {} : { 'OCI-Filters-Applied': 'artifactType' }
+  const index = { schemaVersion: 2, mediaType: ociIndex, manifests: referrers }
+  return json(index, { ...link, ...filtered }, 200, ociIndex)
 }
 
 /** What `docker search HOST/term` asks: names that hold the term (Docker's registry API, version 1). */
@@ -79,7 +85,7 @@ export async function search(services: Services, ctx: Context, { term, limit, pa
       results.push({ name, description: '', star_count: 0, is_official: false, is_automated: false })
     found++
   }
-  json(ctx, {
+  return json({
     query: term,
     num_results: found,
     num_pages: Math.ceil(found / Math.max(1, limit)),

@@ -2,10 +2,10 @@ import { wordOf } from '../auth/access.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { isDigest, type Reference } from '../oci/names.ts'
 import type { StoredManifest, TagCondition } from '../storage/registry.ts'
+import { empty, namesEntity } from './answer.ts'
 import { readBody } from './body.ts'
 import type { Context, Services } from './context.ts'
 import type { OperationOf } from './operations.ts'
-import { empty, namesEntity } from './respond.ts'
 
 /** A digest's manifest never changes; a tag's may with the next push. */
 const manifestHeaders = ({ mediaType, digest }: StoredManifest, reference: Reference) => ({
@@ -21,8 +21,7 @@ export async function headManifest(
   operation: OperationOf<'headManifest'>,
 ) {
   const manifest = await registry.manifests.read(operation.name, operation.reference, ctx.state.io)
-  empty(ctx, 200, manifestHeaders(manifest, operation.reference))
-  ctx.length = manifest.size
+  return { ...empty(200, manifestHeaders(manifest, operation.reference)), length: manifest.size }
 }
 
 /**
@@ -36,10 +35,8 @@ export async function getManifest(
 ) {
   const manifest = await registry.manifests.read(operation.name, operation.reference, ctx.state.io)
   const headers = manifestHeaders(manifest, operation.reference)
-  if (namesEntity(ctx.get('If-None-Match'), manifest.digest)) return empty(ctx, 304, headers)
-  ctx.status = 200
-  ctx.set(headers)
-  ctx.body = manifest.bytes
+  if (namesEntity(ctx.req.headers['if-none-match'], manifest.digest)) return empty(304, headers)
+  return { status: 200, headers, body: manifest.bytes }
 }
 
 /** RFC 9110, 13.1: If-None-Match: * makes a tag only if it is new, If-Match moves it only from these digests. */
@@ -72,12 +69,12 @@ export async function putManifest(services: Services, ctx: Context, operation: O
   const mediaType = ctx.get('Content-Type') || undefined
   const push = { mediaType, bytes, tags, condition, by: wordOf(ctx.state.principal) }
   const { digest, subject } = await services.registry.manifests.write(name, reference, push, ctx.state.io)
-  empty(ctx, 201, {
+  return empty(201, {
     Location: `${services.url()}/v2/${name}/manifests/${digest}`,
     'Docker-Content-Digest': digest,
     ...(subject && { 'OCI-Subject': subject }),
+    ...(tags.length > 0 && { 'OCI-Tag': tags.join(', ') }),
   })
-  if (tags.length > 0) ctx.set('OCI-Tag', tags.join(', '))
 }
 
 export async function deleteManifest(
@@ -91,5 +88,5 @@ export async function deleteManifest(
     wordOf(ctx.state.principal),
     ctx.state.io,
   )
-  empty(ctx, 202, {})
+  return empty(202)
 }

@@ -84,11 +84,13 @@ export const requiredLevel = {
 const maxPageLength = 10_000
 const maxSearchResults = 100
 
+const noQuery = new URLSearchParams()
+
 /** Throws the RegistryError that answers a request which is none of the API's. `target` is the request's raw target. */
 export function parseOperation(method: string, target: string): Operation {
   const mark = target.indexOf('?')
   const path = mark < 0 ? target : target.slice(0, mark)
-  const query = new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1))
+  const query = mark < 0 ? noQuery : new URLSearchParams(target.slice(mark + 1))
   if (path.startsWith('/v2/')) return parseV2(method, plainPath(path), query)
   switch (path) {
     case '/v2':

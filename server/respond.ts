@@ -1,72 +1,96 @@
+import type { ServerResponse } from 'node:http'
+import { pipeline } from 'node:stream/promises'
 import type { Middleware } from 'koa'
 import { RegistryError } from '../oci/errors.ts'
+import type { Answer, ContentBody } from './answer.ts'
 import { isUnread, refuseBody } from './body.ts'
-import { type Context, type RequestState, targetOf } from './context.ts'
+import { type Context, type RequestState, type Services, targetOf } from './context.ts'
+import { sendFile } from './send-file.ts'
 
 /** Of every answer: nothing that anyone pushed may run in a browser, or be taken for another type. */
-const safeHeaders = {
-  'X-Content-Type-Options': 'nosniff',
-  'Content-Security-Policy': "sandbox; default-src 'none'",
-  'Cross-Origin-Resource-Policy': 'same-origin',
-  'Docker-Distribution-Api-Version': 'registry/2.0',
-}
+const safeHeaders = [
+  ...['X-Content-Type-Options', 'nosniff'],
+  ...['Content-Security-Policy', "sandbox; default-src 'none'"],
+  ...['Cross-Origin-Resource-Policy', 'same-origin'],
+  ...['Docker-Distribution-Api-Version', 'registry/2.0'],
+]
 
-/** The one place where an error becomes an answer. Koa's own would drop headers and speak text. */
-export function respond(onError: (ctx: Context, error: unknown) => void): Middleware<RequestState> {
+/**
+ * The one place where an answer is sent and where an error becomes one. Koa's own way guesses types, drops headers and
+ * costs as much as all the rest of a small request.
+ */
+export function respond(
+  { sender }: Services,
+  onError: (ctx: Context, error: unknown) => void,
+): Middleware<RequestState> {
   return async (ctx, next) => {
-    for (const [name, value] of Object.entries(safeHeaders)) ctx.res.setHeader(name, value)
-    ctx.res.setHeader('X-Request-Id', ctx.state.id)
+    ctx.respond = false
+    let answer: Answer
     try {
       await next()
+      answer = ctx.state.answer ?? answerTo(new RegistryError('PATH_UNKNOWN'), ctx)
     } catch (error) {
       onError(ctx, error)
-      if (ctx.res.headersSent || !ctx.res.writable) {
-        // Too late to say anything: a body that ends here must not look whole.
-        ctx.respond = false
-        ctx.res.destroy()
-        return
-      }
-      answer(ctx, error instanceof RegistryError ? error : new RegistryError('UNKNOWN', { cause: error }))
+      answer = answerTo(error, ctx)
     }
-    if (isUnread(ctx.req)) refuseBody(ctx.req, ctx.res)
+    try {
+      await send(ctx, answer, sender)
+    } catch (error) {
+      onError(ctx, error)
+      // Too late to say anything: a body that ends here must not look whole.
+      ctx.res.destroy()
+    }
   }
 }
 
-function answer(ctx: Context, error: RegistryError): void {
-  ctx.status = error.status
-  ctx.set({ 'Cache-Control': 'no-store', ...error.headers })
-  ctx.set('Content-Type', 'application/json')
+function answerTo(error: unknown, ctx: Context): Answer {
+  const known = error instanceof RegistryError ? error : new RegistryError('UNKNOWN', { cause: error })
   const outside = !targetOf(ctx.req).startsWith('/v2/')
-  ctx.body = JSON.stringify(outside ? { message: error.message } : error)
+  return {
+    status: known.status,
+    headers: { 'Content-Type': 'application/json', 'Cache-Control': 'no-store', ...known.headers },
+    body: Buffer.from(JSON.stringify(outside ? { message: known.message } : known)),
+  }
 }
 
-/** An answer without a body: Koa would write the status out in words, and drop headers that describe a body. */
-export function empty(ctx: Context, status: number, headers: Readonly<Record<string, string>>): void {
-  ctx.body = null
-  ctx.status = status
-  ctx.set(headers)
-  if (status !== 204 && status !== 304) ctx.length = 0
+/** No length where there can be no body (RFC 9110, 8.6). */
+function lengthOf({ status, body, length }: Answer): number | undefined {
+  if (status === 204 || status === 304) return undefined
+  if (body === undefined) return length ?? 0
+  return Buffer.isBuffer(body) ? body.length : body.span.end - body.span.start
 }
 
-export function json(ctx: Context, body: unknown, mediaType = 'application/json'): void {
-  ctx.set('Content-Type', mediaType)
-  ctx.body = Buffer.from(JSON.stringify(body))
+async function send(ctx: Context, answer: Answer, sender: Services['sender']): Promise<void> {
+  const { req, res } = ctx
+  const { status, headers, body } = answer
+  const lines = [...safeHeaders, 'X-Request-Id', ctx.state.id]
+  for (const name in headers) lines.push(name, headers[name] ?? '')
+  const length = lengthOf(answer)
+  if (length !== undefined) lines.push('Content-Length', String(length))
+  if (isUnread(req)) {
+    lines.push('Connection', 'close')
+    refuseBody(req, res)
+  }
+  // All at once: headers set one by one are looked at twice.
+  res.writeHead(status, lines)
+  if (body === undefined || Buffer.isBuffer(body)) {
+    if (body === undefined || req.method === 'HEAD') res.end()
+    else res.end(body)
+    return
+  }
+  await sendContent(ctx, res, body, sender)
 }
 
-/** Where the rest of a listing is (RFC 8288). */
-export function linkNext(
+async function sendContent(
   ctx: Context,
-  path: string,
-  query: Readonly<Record<string, string | undefined>>,
-): void {
-  const given = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined)
-  ctx.set('Link', `<${path}?${new URLSearchParams(given)}>; rel="next"`)
-}
-
-/** Whether an If-None-Match or If-Match header names this entity (RFC 9110, 8.8.3; weak comparison). */
-export function namesEntity(header: string, digest: string): boolean {
-  return header.split(',').some(each => {
-    const tag = each.trim().replace(/^W\//, '')
-    return tag === '*' || tag === `"${digest}"`
-  })
+  res: ServerResponse,
+  { content, span }: ContentBody,
+  sender: Services['sender'],
+) {
+  if (content.kind === 'stream') return pipeline(content.stream, res)
+  try {
+    await sendFile(ctx.req, res, content, span, sender, ctx.state.io)
+  } finally {
+    content.close()
+  }
 }

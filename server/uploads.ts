@@ -3,11 +3,11 @@ import { RegistryError } from '../oci/errors.ts'
 import { type Algorithm, algorithmOf, type Digest, type RepositoryName } from '../oci/names.ts'
 import { parseContentRange } from '../oci/ranges.ts'
 import type { UploadBody, UploadSession } from '../storage/registry.ts'
+import { type Answer, empty } from './answer.ts'
 import { mountBlob } from './blobs.ts'
 import { bodyLength, openBody } from './body.ts'
 import type { Context, Services } from './context.ts'
 import type { OperationOf } from './operations.ts'
-import { empty } from './respond.ts'
 
 /** Chunks may be of any length: a folder appends what comes. */
 const chunkMinLength = 1
@@ -20,8 +20,8 @@ const sessionHeaders = ({ url }: Services, name: RepositoryName, { address, size
   Range: `0-${Math.max(0, size - 1)}`,
 })
 
-function created({ url }: Services, ctx: Context, name: RepositoryName, digest: Digest): void {
-  empty(ctx, 201, { Location: `${url()}/v2/${name}/blobs/${digest}`, 'Docker-Content-Digest': digest })
+function created({ url }: Services, name: RepositoryName, digest: Digest): Answer {
+  return empty(201, { Location: `${url()}/v2/${name}/blobs/${digest}`, 'Docker-Content-Digest': digest })
 }
 
 /** The request's body as an upload takes it. UPLOAD_INVALID where its headers contradict each other. */
@@ -41,9 +41,9 @@ async function begin(
   ctx: Context,
   name: RepositoryName,
   algorithm: Algorithm,
-): Promise<void> {
+): Promise<Answer> {
   const session = await services.registry.uploads.start(pusherOf(ctx, name), algorithm, ctx.state.io)
-  empty(ctx, 202, {
+  return empty(202, {
     ...sessionHeaders(services, name, session),
     'OCI-Chunk-Min-Length': String(chunkMinLength),
   })
@@ -60,8 +60,8 @@ export function startUpload(
 /** What cannot be mounted is uploaded (Mounting a blob from another repository). */
 export async function mountOrStart(services: Services, ctx: Context, operation: OperationOf<'mountBlob'>) {
   const { name, digest } = operation
-  if (await mountBlob(services, ctx, operation)) created(services, ctx, name, digest)
-  else await begin(services, ctx, name, algorithmOf(digest))
+  if (await mountBlob(services, ctx, operation)) return created(services, name, digest)
+  return begin(services, ctx, name, algorithmOf(digest))
 }
 
 export async function receiveBlob(
@@ -70,7 +70,7 @@ export async function receiveBlob(
   { name, digest }: OperationOf<'receiveBlob'>,
 ) {
   await services.registry.uploads.receive(pusherOf(ctx, name), digest, bodyOf(services, ctx), ctx.state.io)
-  created(services, ctx, name, digest)
+  return created(services, name, digest)
 }
 
 /** Answers an error about an upload that is still there with where it stands. */
@@ -98,7 +98,7 @@ export async function appendUpload(
   const session = await standing(services, ctx, name, address, () =>
     services.registry.uploads.append(pusherOf(ctx, name), address, bodyOf(services, ctx), ctx.state.io),
   )
-  empty(ctx, 202, sessionHeaders(services, name, session))
+  return empty(202, sessionHeaders(services, name, session))
 }
 
 export async function finishUpload(services: Services, ctx: Context, operation: OperationOf<'finishUpload'>) {
@@ -112,7 +112,7 @@ export async function finishUpload(services: Services, ctx: Context, operation: 
       ctx.state.io,
     ),
   )
-  created(services, ctx, name, digest)
+  return created(services, name, digest)
 }
 
 export async function uploadStatus(
@@ -121,7 +121,7 @@ export async function uploadStatus(
   { name, address }: OperationOf<'uploadStatus'>,
 ) {
   const session = await services.registry.uploads.find(pusherOf(ctx, name), address, ctx.state.io)
-  empty(ctx, 204, sessionHeaders(services, name, session))
+  return empty(204, sessionHeaders(services, name, session))
 }
 
 export async function cancelUpload(
@@ -130,5 +130,5 @@ export async function cancelUpload(
   { name, address }: OperationOf<'cancelUpload'>,
 ) {
   await services.registry.uploads.cancel(pusherOf(ctx, name), address, ctx.state.io)
-  empty(ctx, 204, {})
+  return empty(204)
 }

@@ -35,7 +35,7 @@ function checkDeadline(deadlineMs: number): void {
 }
 
 export function folderRecords(root: string, folders: Folders, synced: boolean): FolderRecords {
-  const pathOf = (key: string) => join(root, key)
+  const pathOf = (key: string) => `${root}/${key}`
 
   /**
    * A file with these bytes under a name that nobody looks at. A short write to the page cache does not wait for the
