@@ -47,8 +47,7 @@ export async function getBlob(
 }
 
 /** A range of something else than the client has is worth nothing to it (RFC 9110, 13.1.5). */
-const isCurrentFor = (ifRange: string, digest: string) =>
-  ifRange === '' || ifRange === `"${digest}"`
+const isCurrentFor = (ifRange: string, digest: string) => ifRange === '' || ifRange === `"${digest}"`
 
 /** Bytes may come whole or be the part already. */
 const partOf = (bytes: Buffer, { start, end }: Span) =>

@@ -24,11 +24,12 @@ const diskThreads = 8
 export async function serve(load: () => LoadedSettings): Promise<void> {
   let { settings } = withTerminalLevel(load())
   const log = jsonLog(settings.log.level)
-  await removeStaleSockets(settings)
-  const { store, format, close } = await openFolder(settings.data, 'server', settings)
+  // They read their code while this process opens the folder.
+  const workers = startWorkers(workerCount(settings), () => settings, log)
+  const { store, format, close } = await openFolder(settings.data, 'server', settings).catch(workers.abandon)
   try {
-    const workers = startWorkers(() => settings, log)
-    const addresses = await workers.listening
+    await removeStaleSockets(settings)
+    const addresses = await workers.begin()
     announce(settings, addresses, log)
     flushCompileCache()
     const { uploads } = localRegistry(store, {
@@ -108,15 +109,18 @@ function announce(settings: Settings, addresses: readonly string[], log: Log): v
 }
 
 interface Workers {
-  /** Where the first of them listens, as they all do. Rejects with the reason of the first that cannot. */
-  readonly listening: Promise<readonly string[]>
+  /** Lets them serve, and says where they listen. Rejects with the reason of the first that cannot. */
+  begin(): Promise<readonly string[]>
+  /** Ends them for this reason. */
+  abandon(reason: unknown): never
   tell(message: FromParent): void
   stop(): Promise<void>
 }
 
-function startWorkers(settings: () => Settings, log: Log): Workers {
+function startWorkers(count: number, settings: () => Settings, log: Log): Workers {
   const { promise, resolve, reject } = Promise.withResolvers<readonly string[]>()
   let stopping = false
+  let begun = false
   let serving = false
   cluster.setupPrimary({ exec: fileURLToPath(new URL('./worker.ts', import.meta.url)), args: [] })
   const cache = getCompileCacheDir()
@@ -127,7 +131,7 @@ function startWorkers(settings: () => Settings, log: Log): Workers {
       UV_THREADPOOL_SIZE: String(diskThreads),
       ...(cache && { NODE_COMPILE_CACHE: cache }),
     })
-    send(worker, { kind: 'settings', settings: settings() })
+    if (begun) send(worker, { kind: 'settings', settings: settings() })
     worker.on('message', (message: FromWorker) => {
       if (message.kind === 'failed') return reject(new Error(message.message))
       serving = true
@@ -142,14 +146,19 @@ function startWorkers(settings: () => Settings, log: Log): Workers {
     })
   }
 
-  for (let count = workerCount(settings()); count > 0; count--) start()
+  for (let started = 0; started < count; started++) start()
   const all = () => Object.values(cluster.workers ?? {}).filter(worker => worker !== undefined)
   return {
-    listening: promise.catch(error => {
+    async begin() {
+      begun = true
+      this.tell({ kind: 'settings', settings: settings() })
+      return promise.catch(this.abandon)
+    },
+    abandon(reason) {
       stopping = true
       for (const worker of all()) worker.process.kill('SIGKILL')
-      throw error
-    }),
+      throw reason
+    },
     tell(message) {
       for (const worker of all()) send(worker, message)
     },
