@@ -28,7 +28,7 @@ const faults = {
   NAME_UNKNOWN: [404, 'NAME_UNKNOWN', 'repository name not known to registry'],
   PATH_UNKNOWN: [404, 'NAME_INVALID', 'no such address'],
   REQUEST_INVALID: [400, 'UNSUPPORTED', 'request is malformed'],
-  REQUEST_TIMEOUT: [408, 'BLOB_UPLOAD_INVALID', 'the request body arrived too slowly'],
+  REQUEST_TIMEOUT: [408, 'BLOB_UPLOAD_INVALID', 'the request arrived too slowly'],
   METHOD_UNSUPPORTED: [405, 'UNSUPPORTED', 'the operation is unsupported'],
   PAGE_INVALID: [400, 'UNSUPPORTED', 'invalid number of results requested'],
   HEADERS_TOO_LARGE: [431, 'UNSUPPORTED', 'too many request headers'],

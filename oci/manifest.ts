@@ -93,6 +93,8 @@ function mediaTypeOf(contentType: string | undefined, body: Record<string, unkno
   const mediaType = declared ?? sent ?? ('manifests' in body ? ociIndex : ociImage)
   if (kindOf(mediaType) === undefined && !isJsonType(mediaType))
     throw invalid(`media type ${JSON.stringify(mediaType.slice(0, 120))} is not that of a manifest`)
+  if (kindOf(mediaType) !== undefined && body.schemaVersion !== undefined && body.schemaVersion !== 2)
+    throw invalid(`manifest of type ${mediaType} has a schemaVersion that is not 2`)
   return mediaType
 }
 
@@ -124,10 +126,11 @@ function parseDescriptor(value: unknown, field: string): ParsedDescriptor {
   if (typeof value !== 'object' || value === null) throw invalid(`${field} is not a descriptor`)
   const { mediaType, digest, size } = value as Record<string, unknown>
   if (typeof mediaType !== 'string') throw invalid(`${field}.mediaType is not a text`)
+  if (typeof digest !== 'string') throw invalid(`${field}.digest is not a text`)
   if (!Number.isSafeInteger(size) || Number(size) < 0)
     throw invalid(`${field}.size is not a whole number of bytes`)
   try {
-    return { mediaType, digest: parseDigest(String(digest)), elsewhere: isNondistributable(mediaType) }
+    return { mediaType, digest: parseDigest(digest), elsewhere: isNondistributable(mediaType) }
   } catch (cause) {
     throw invalid(`${field}.digest: ${cause instanceof Error ? cause.message : ''}`, cause)
   }

@@ -46,8 +46,8 @@ export function openBody(req: IncomingMessage, res: ServerResponse, pace: Pace):
   const watch = setInterval(() => {
     const now = req.socket.bytesRead
     const average = ((now - before) * 1000) / (Date.now() - startedMs)
-    // A source that we ourselves have paused is not the client's fault.
-    if (!req.isPaused() && (now === seen || average < pace.bytesPerSecond))
+    // What waits here to be read is not the client's fault.
+    if (req.readableLength === 0 && (now === seen || average < pace.bytesPerSecond))
       req.destroy(new RegistryError('REQUEST_TIMEOUT'))
     seen = now
   }, pace.idleMs)

@@ -34,7 +34,8 @@ export interface RequestState {
 }
 
 /** What a request asks for, as it was sent. A client may put the origin in front (RFC 9112, 3.2.2). */
-export const targetOf = (req: IncomingMessage): string => (req.url ?? '').replace(/^https?:\/\/[^/?#]*/i, '')
+export const targetOf = (req: IncomingMessage): string =>
+  (req.url ?? '').replace(/^https?:\/\/[\w.:[\]-]+/i, '')
 
 export type Context = ParameterizedContext<RequestState>
 

@@ -1,5 +1,6 @@
 import http from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { type Fault, RegistryError } from '../oci/errors.ts'
 import { codeOf } from '../storage/durable.ts'
 import { waitsForLeave } from './body.ts'
@@ -53,7 +54,7 @@ function fault(req: http.IncomingMessage, limits: HttpLimits): Fault | undefined
   return undefined
 }
 
-const statusOf = (error: Error): Fault => {
+const faultOf = (error: Error): Fault => {
   switch (codeOf(error)) {
     case 'HPE_HEADER_OVERFLOW':
       return 'HEADERS_TOO_LARGE'
@@ -70,8 +71,16 @@ function lastWords(fault: Fault): string {
   const body = JSON.stringify(error)
   return (
     `HTTP/1.1 ${error.status} ${http.STATUS_CODES[error.status]}\r\nConnection: close\r\n` +
-    `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+    `Content-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
   )
+}
+
+/** A connection that is reset at once takes the answer with it, so it goes on being read for a moment. */
+function refuse(socket: Duplex, fault: Fault): void {
+  socket.end(lastWords(fault))
+  const timer = setTimeout(() => socket.destroy(), lingerMs)
+  timer.unref()
+  socket.once('close', () => clearTimeout(timer))
 }
 
 /** An HTTP/1.1 server that reads strictly, and in which no client can hold on to more than its share. */
@@ -83,8 +92,8 @@ export function createHttpServer(
   const screened: http.RequestListener = (req, res) => {
     const found = fault(req, limits)
     if (found === undefined) return handle(req, res)
-    req.socket.end(lastWords(found))
-    req.socket.destroySoon()
+    req.resume()
+    refuse(req.socket, found)
   }
   const turns = inTurn(screened, limits.pipelined)
   const server = http.createServer(
@@ -107,15 +116,15 @@ export function createHttpServer(
     turns.take(req, res)
   })
   server.on('clientError', (error, socket) => {
+    // It has been refused: what still comes from it is thrown away.
+    if (socket.writableEnded) return
     observe({
       event: 'client error',
       from: 'remoteAddress' in socket ? String(socket.remoteAddress) : undefined,
       code: codeOf(error),
     })
-    if (turns.isAnswering(socket)) socket.destroy()
-    else if (socket.writable && codeOf(error) !== 'ECONNRESET') socket.end(lastWords(statusOf(error)))
-    else socket.destroy()
-    setTimeout(() => socket.destroy(), lingerMs).unref()
+    if (turns.isAnswering(socket) || !socket.writable || codeOf(error) === 'ECONNRESET') socket.destroy()
+    else refuse(socket, faultOf(error))
   })
   shareByAddress(server, limits.connectionsPerAddress)
   return server

@@ -32,8 +32,14 @@ function bodyOf({ pace }: Services, ctx: Context): UploadBody {
     throw new RegistryError('UPLOAD_INVALID', { message: 'Content-Range is not of the form <first>-<last>' })
   if (range && length !== undefined && length !== range.end - range.start)
     throw new RegistryError('SIZE_INVALID', { message: 'Content-Range and Content-Length disagree' })
-  const source = length === 0 ? ctx.req : openBody(ctx.req, ctx.res, pace)
-  return { source, length: length ?? (range && range.end - range.start), offset: range?.start }
+  return {
+    // Opened by whoever reads it: a client that waits for leave to send is to hear of everything else first.
+    get source() {
+      return length === 0 ? ctx.req : openBody(ctx.req, ctx.res, pace)
+    },
+    length: length ?? (range && range.end - range.start),
+    offset: range?.start,
+  }
 }
 
 async function begin(

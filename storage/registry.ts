@@ -38,6 +38,7 @@ export interface UploadSession {
 }
 
 export interface UploadBody {
+  /** To be asked for once, and read: a sender may be waiting for that. */
   readonly source: Readable
   /** Bytes that will come, where known. */
   readonly length?: number | undefined

@@ -77,7 +77,9 @@ export function uploadSeal(store: ObjectStore): Seal {
 
     async open(context, address, io) {
       const sealed = Buffer.from(address, 'base64url')
-      if (sealed.length <= ivBytes + tagBytes) throw new RegistryError('UPLOAD_UNKNOWN')
+      // Base64 has many spellings of the same bytes; we wrote one.
+      const isOurs = sealed.toString('base64url') === address
+      if (!isOurs || sealed.length <= ivBytes + tagBytes) throw new RegistryError('UPLOAD_UNKNOWN')
       const decipher = createDecipheriv('aes-256-gcm', await key(io), sealed.subarray(0, ivBytes))
         .setAAD(Buffer.from(context))
         .setAuthTag(sealed.subarray(-tagBytes))

@@ -155,10 +155,10 @@ export function uploads(
   }
 
   /** A blob small enough for its link never becomes a file. */
-  async function receiveInline(name: RepositoryName, digest: Digest, { source, length }: UploadBody, io: Io) {
-    await store.reserve(length ?? 0, io)
-    const bytes = await buffer(source)
-    if (bytes.length !== length) throw new RegistryError('SIZE_INVALID')
+  async function receiveInline(name: RepositoryName, digest: Digest, body: UploadBody, io: Io) {
+    await store.reserve(body.length ?? 0, io)
+    const bytes = await buffer(body.source)
+    if (bytes.length !== body.length) throw new RegistryError('SIZE_INVALID')
     const algorithm = algorithmOf(digest)
     verify(digest, digestOf(algorithm, createHash(algorithm).update(bytes).digest('hex')))
     await blobs.commitInline(await names.ensure(name, io), name, digest, bytes, operation(io))

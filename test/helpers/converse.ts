@@ -32,7 +32,7 @@ async function exchange(to: NetConnectOpts, parts: readonly (string | Buffer)[])
   // A connection that is reset ends like any other; what had come by then counts.
   socket.on('error', () => {}).on('data', (chunk: Buffer) => received.push(chunk))
   await once(socket, 'connect')
-  const closed = once(socket, 'close')
+  const closed = new Promise<void>(resolve => socket.once('close', () => resolve()))
   for (const part of parts) {
     if (socket.destroyed) break
     await new Promise(resolve => socket.write(bytesOf(part), resolve))

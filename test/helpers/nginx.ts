@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { mkdtempDisposable, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { vi } from 'vitest'
@@ -23,6 +23,7 @@ export async function startNginx(port: number): Promise<Proxy> {
       location / {
         proxy_pass http://registry;
         proxy_http_version 1.1;
+        proxy_next_upstream off;
         proxy_request_buffering ${buffering};
         proxy_set_header Connection "";
         proxy_set_header X-Request-Id nginx-$connection-$connection_requests;
@@ -37,7 +38,7 @@ export async function startNginx(port: number): Promise<Proxy> {
       client_body_temp_path ${at('body')}; proxy_temp_path ${at('proxy')}; fastcgi_temp_path ${at('fastcgi')};
       uwsgi_temp_path ${at('uwsgi')}; scgi_temp_path ${at('scgi')};
       client_header_timeout 1s; client_body_timeout 1s; lingering_timeout 1s; lingering_close off;
-      upstream registry { server 127.0.0.1:${port}; keepalive 4; }
+      upstream registry { server 127.0.0.1:${port} max_fails=0; keepalive 4; }
       ${server(paths.buffered, 'on')}
       ${server(paths.unbuffered, 'off')}
     }`,
@@ -53,13 +54,11 @@ export async function startNginx(port: number): Promise<Proxy> {
   ])
   const child = spawn(first, rest, { stdio: 'inherit' })
   const exited = once(child, 'exit')
-  await vi.waitFor(
-    () => {
-      if (!existsSync(paths.buffered) || !existsSync(paths.unbuffered))
-        throw new Error('nginx does not listen')
-    },
-    { timeout: 5000, interval: 10 },
-  )
+  // A socket is there a moment before anybody listens on it.
+  await vi.waitFor(() => Promise.all([answers(paths.buffered), answers(paths.unbuffered)]), {
+    timeout: 5000,
+    interval: 10,
+  })
   return {
     paths,
     async [Symbol.asyncDispose]() {
@@ -68,4 +67,9 @@ export async function startNginx(port: number): Promise<Proxy> {
       await folder[Symbol.asyncDispose]()
     },
   }
+}
+
+async function answers(path: string): Promise<void> {
+  const socket = connect({ path })
+  await once(socket, 'connect').finally(() => socket.destroy())
 }

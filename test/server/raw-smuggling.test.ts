@@ -1,6 +1,9 @@
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { afterAll, describe, expect, it } from 'vitest'
 import { converse } from '../helpers/converse.ts'
 import { startRegistry } from '../helpers/registry.ts'
+import { ask, closed, open } from '../helpers/requests.ts'
 import { ambiguous, type Payload, tolerated, unwanted } from './raw-smuggling-corpus.ts'
 
 const registry = await startRegistry({ limits: { headersMs: 500 } })
@@ -55,4 +58,18 @@ it('answers requests of one connection in their order, and none after a malforme
   const broken = await converse(registry.port, get('before'), `GET / HTTP/1.1\r\nHost : test\r\n\r\n${last}`)
   expect(broken.at(-1)?.status).toBe(400)
   expect(ids(broken)).not.toContain('last')
+})
+
+it('writes no refusal into an answer that is under way', async () => {
+  const bytes = Buffer.alloc(16 * 1024 * 1024, 'x')
+  const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+  const target = `/v2/a/blobs/uploads/?digest=${digest}`
+  expect((await ask(registry.port, { method: 'POST', target, body: bytes })).status).toBe(201)
+  const socket = await open(registry.port, `GET /v2/a/blobs/${digest} HTTP/1.1\r\nHost: test\r\n\r\n`)
+  await once(socket, 'readable')
+  socket.write('garbage\r\n\r\n')
+  const received: Buffer[] = []
+  socket.on('data', (chunk: Buffer) => received.push(chunk))
+  await closed(socket)
+  expect(Buffer.concat(received).includes('HTTP/1.1 400')).toBe(false)
 })
