@@ -133,12 +133,17 @@ function startWorkers(settings: () => Settings, log: Log): Workers {
       serving = true
       resolve(message.addresses)
     })
-    worker.once('exit', (code, signal) => {
+    const ended = (code: number | null, signal: string | null) => {
       if (stopping) return
       reject(new Error(`a worker ended (${signal ?? code}) before it listened`))
       if (!serving) return
       log.observe({ event: 'worker ended', pid: worker.process.pid, code, signal })
       setTimeout(() => stopping || start(), Date.now() - startedMs < shortLifeMs ? 1000 : 0)
+    }
+    worker.once('exit', ended)
+    // What Node sends to a worker that was killed fails, and its exit follows; one that could not be made has none.
+    worker.on('error', () => {
+      if (worker.process.pid === undefined) ended(null, null)
     })
   }
 
