@@ -41,14 +41,15 @@ export function ownerClient(socket: net.Socket): OwnerClient {
     })
   }
 
-  createInterface({ input: socket }).on('line', line => {
+  const lines = createInterface({ input: socket }).on('line', line => {
     const answer = JSON.parse(line) as OwnerAnswer
     const waiting = pending.get(answer.id)
     pending.delete(answer.id)
     if ('fault' in answer) waiting?.reject(errorOf(answer))
     else waiting?.resolve(answer.result)
   })
-  socket.on('error', () => socket.destroy())
+  // The reader of lines repeats the socket's error, and what nobody hears ends the process.
+  for (const source of [socket, lines]) source.on('error', () => socket.destroy())
   socket.on('close', () => {
     for (const { reject } of pending.values()) reject(gone())
     pending.clear()
