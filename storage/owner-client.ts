@@ -20,6 +20,7 @@ export interface OwnerClient extends Referee {
 export function ownerClient(socket: net.Socket): OwnerClient {
   const pending = new Map<number, Pending>()
   let asked = 0
+  // Only a question without an answer keeps this process running.
   socket.unref()
 
   const gone = () =>
@@ -37,6 +38,7 @@ export function ownerClient(socket: net.Socket): OwnerClient {
       if (socket.destroyed) return reject(gone())
       const id = ++asked
       pending.set(id, { resolve: result => resolve(result as T), reject })
+      socket.ref()
       socket.write(`${JSON.stringify({ id, ...question })}\n`)
     })
   }
@@ -45,6 +47,7 @@ export function ownerClient(socket: net.Socket): OwnerClient {
     const answer = JSON.parse(line) as OwnerAnswer
     const waiting = pending.get(answer.id)
     pending.delete(answer.id)
+    if (pending.size === 0) socket.unref()
     if ('fault' in answer) waiting?.reject(errorOf(answer))
     else waiting?.resolve(answer.result)
   })
