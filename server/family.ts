@@ -28,6 +28,15 @@ export async function serve(load: () => LoadedSettings): Promise<void> {
   const { store, format, close } = await openFolder(settings.data, 'server', settings)
   try {
     const workers = startWorkers(() => settings, log)
+    // Whoever reads that it listens may tell it something at once.
+    process.on('SIGHUP', () => {
+      settings = reload(settings, load, log)
+      workers.tell({ kind: 'settings', settings })
+    })
+    const stopSignal = Promise.race([
+      once(process, 'SIGTERM').then(() => 'SIGTERM'),
+      once(process, 'SIGINT').then(() => 'SIGINT'),
+    ])
     const addresses = await workers.listening
     announce(settings, addresses, log)
     flushCompileCache()
@@ -44,14 +53,7 @@ export async function serve(load: () => LoadedSettings): Promise<void> {
       },
       error => log.observe({ event: 'job failed', job: 'purge', error }),
     )
-    process.on('SIGHUP', () => {
-      settings = reload(settings, load, log)
-      workers.tell({ kind: 'settings', settings })
-    })
-    const signal = await Promise.race([
-      once(process, 'SIGTERM').then(() => 'SIGTERM'),
-      once(process, 'SIGINT').then(() => 'SIGINT'),
-    ])
+    const signal = await stopSignal
     log.observe({ event: 'stopping', signal })
     clearInterval(purging)
     await workers.stop()
