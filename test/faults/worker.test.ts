@@ -6,40 +6,15 @@ import { expect, it } from 'vitest'
 import { digestsOf, image } from '../helpers/images.ts'
 import { isAlive, killHard, primaryOf, workersOf } from '../helpers/processes.ts'
 import { pullDigests, pushImage } from '../helpers/push.ts'
-import { startServer, type TestServer } from '../helpers/server.ts'
+import { startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
+import { answering, ping } from '../helpers/workers.ts'
 
 const twoWorkers = { env: { SLIPWAY_WORKERS: '2' } }
 
-/** One request on a connection of its own; undefined when the connection is cut off. */
-async function ping(
-  { address }: TestServer,
-  signal = AbortSignal.timeout(2_000),
-): Promise<number | undefined> {
-  const { hostname, port } = new URL(address)
-  const socket = net.connect({ host: hostname, port: Number(port), signal })
-  const closed = once(socket, 'close').catch(() => {})
-  socket.write('GET /healthz HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n')
-  let text = ''
-  socket.on('data', chunk => {
-    text += chunk
-  })
-  await closed
-  return text === '' ? undefined : Number(text.slice(9, 12))
-}
-
-/** Waits until each worker holds the socket that they share: with the last that holds it, a free port is lost. */
-async function listening(server: TestServer): Promise<void> {
-  await until('both workers answer', async () => {
-    await ping(server)
-    const answered = new Set(server.log.filter(line => line.msg === 'request').map(line => line.pid))
-    return workersOf(server).every(pid => answered.has(pid)) && workersOf(server).length === 2
-  })
-}
-
 it('replaces a worker that was killed, and goes on', async () => {
   await using server = await startServer(twoWorkers)
-  await listening(server)
+  await answering(server, 2)
   const repository = { address: server.address, name: 'faults/worker' }
   const pushed = image({ seed: 'worker', layers: [300, 100_000] })
   await pushImage(repository, pushed, 'tag')
@@ -64,7 +39,7 @@ it('survives the death of a worker as connections are handed to it', { timeout: 
   await using server = await startServer(twoWorkers)
   const primary = primaryOf(server)
   for (let round = 0; round < 3; round++) {
-    await listening(server)
+    await answering(server, 2)
     const [killed = 0] = workersOf(server)
     // What happens while it stands still, it finds all at once.
     kill(primary, 'SIGSTOP')
