@@ -29,6 +29,15 @@ export async function serve(load: () => LoadedSettings): Promise<void> {
   const { store, format, close } = await openFolder(settings.data, 'server', settings).catch(workers.abandon)
   try {
     await removeStaleSockets(settings)
+    // Whoever reads that it listens may tell it something at once.
+    process.on('SIGHUP', () => {
+      settings = reload(settings, load, log)
+      workers.tell({ kind: 'settings', settings })
+    })
+    const stopSignal = Promise.race([
+      once(process, 'SIGTERM').then(() => 'SIGTERM'),
+      once(process, 'SIGINT').then(() => 'SIGINT'),
+    ])
     const addresses = await workers.begin()
     announce(settings, addresses, log)
     flushCompileCache()
@@ -45,14 +54,7 @@ export async function serve(load: () => LoadedSettings): Promise<void> {
       },
       error => log.observe({ event: 'job failed', job: 'purge', error }),
     )
-    process.on('SIGHUP', () => {
-      settings = reload(settings, load, log)
-      workers.tell({ kind: 'settings', settings })
-    })
-    const signal = await Promise.race([
-      once(process, 'SIGTERM').then(() => 'SIGTERM'),
-      once(process, 'SIGINT').then(() => 'SIGINT'),
-    ])
+    const signal = await stopSignal
     log.observe({ event: 'stopping', signal })
     clearInterval(purging)
     await workers.stop()
@@ -119,6 +121,8 @@ interface Workers {
 
 function startWorkers(count: number, settings: () => Settings, log: Log): Workers {
   const { promise, resolve, reject } = Promise.withResolvers<readonly string[]>()
+  // Whoever waits for them hears of it in `begin`.
+  promise.catch(() => {})
   let stopping = false
   let begun = false
   let serving = false
@@ -137,12 +141,17 @@ function startWorkers(count: number, settings: () => Settings, log: Log): Worker
       serving = true
       resolve(message.addresses)
     })
-    worker.once('exit', (code, signal) => {
+    const ended = (code: number | null, signal: string | null) => {
       if (stopping) return
       reject(new Error(`a worker ended (${signal ?? code}) before it listened`))
       if (!serving) return
       log.observe({ event: 'worker ended', pid: worker.process.pid, code, signal })
       setTimeout(() => stopping || start(), Date.now() - startedMs < shortLifeMs ? 1000 : 0)
+    }
+    worker.once('exit', ended)
+    // What Node sends to a worker that was killed fails, and its exit follows; one that could not be made has none.
+    worker.on('error', () => {
+      if (worker.process.pid === undefined) ended(null, null)
     })
   }
 

@@ -20,19 +20,8 @@ async function run(first: Settings): Promise<void> {
   let settings = first
   const log = jsonLog(settings.log.level)
   const { observe } = log
-  const { store, format, close } = await joinFolder(settings.data, settings)
-  const sender = await startFileSender(cause => observe({ event: 'sendfile lost', error: cause }))
-  const server = await startServer({
-    store,
-    registryId: format.id,
-    settings: () => settings,
-    observe,
-    sender: 'sender' in sender ? sender.sender : undefined,
-  })
-  if ('missing' in sender) observe({ event: 'sendfile missing', reason: sender.missing })
-  await tell({ kind: 'listening', addresses: server.addresses })
-  flushCompileCache()
-
+  // Before it serves there is nothing to finish.
+  let stop = async (_boundMs: number): Promise<void> => process.exit(0)
   process.on('message', (message: FromParent) => {
     if (message.kind === 'settings') {
       settings = message.settings
@@ -42,7 +31,16 @@ async function run(first: Settings): Promise<void> {
     stop(message.boundMs).catch(error => observe({ event: 'job failed', job: 'stop', error }))
   })
 
-  async function stop(boundMs: number): Promise<void> {
+  const { store, format, close } = await joinFolder(settings.data, settings)
+  const sender = await startFileSender(cause => observe({ event: 'sendfile lost', error: cause }))
+  const server = await startServer({
+    store,
+    registryId: format.id,
+    settings: () => settings,
+    observe,
+    sender: 'sender' in sender ? sender.sender : undefined,
+  })
+  stop = async boundMs => {
     const unfinished = await server.stop(boundMs)
     observe({ event: 'stopped', unfinished })
     if ('sender' in sender) await sender.sender.close()
@@ -50,6 +48,9 @@ async function run(first: Settings): Promise<void> {
     log.flush()
     process.disconnect?.()
   }
+  if ('missing' in sender) observe({ event: 'sendfile missing', reason: sender.missing })
+  await tell({ kind: 'listening', addresses: server.addresses })
+  flushCompileCache()
 }
 
 // A terminal's Ctrl-C reaches the whole family; its parent decides what that means.

@@ -20,6 +20,7 @@ export interface OwnerClient extends Referee {
 export function ownerClient(socket: net.Socket): OwnerClient {
   const pending = new Map<number, Pending>()
   let asked = 0
+  // Only a question without an answer keeps this process running.
   socket.unref()
 
   const gone = () =>
@@ -37,18 +38,21 @@ export function ownerClient(socket: net.Socket): OwnerClient {
       if (socket.destroyed) return reject(gone())
       const id = ++asked
       pending.set(id, { resolve: result => resolve(result as T), reject })
+      socket.ref()
       socket.write(`${JSON.stringify({ id, ...question })}\n`)
     })
   }
 
-  createInterface({ input: socket }).on('line', line => {
+  const lines = createInterface({ input: socket }).on('line', line => {
     const answer = JSON.parse(line) as OwnerAnswer
     const waiting = pending.get(answer.id)
     pending.delete(answer.id)
+    if (pending.size === 0) socket.unref()
     if ('fault' in answer) waiting?.reject(errorOf(answer))
     else waiting?.resolve(answer.result)
   })
-  socket.on('error', () => socket.destroy())
+  // The reader of lines repeats the socket's error, and what nobody hears ends the process.
+  for (const source of [socket, lines]) source.on('error', () => socket.destroy())
   socket.on('close', () => {
     for (const { reject } of pending.values()) reject(gone())
     pending.clear()

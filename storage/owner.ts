@@ -106,10 +106,11 @@ function attend(socket: net.Socket, referee: Referee, hello: Hello): void {
   }
 
   // A line that is no JSON comes from no client of ours: its connection ends.
-  createInterface({ input: socket }).on('line', line => {
+  const lines = createInterface({ input: socket }).on('line', line => {
     answer(line).catch(() => socket.destroy())
   })
-  socket.on('error', () => socket.destroy())
+  // A client that is killed resets its connection; the reader of lines says so once more.
+  for (const source of [socket, lines]) source.on('error', () => socket.destroy())
   socket.on('close', () => {
     for (const release of held.values()) void release()
   })

@@ -46,6 +46,8 @@ const clientCount = 4
 const layerBytes = [300, 12_000, 60_000, 400_000, 3_000_000]
 const tagCount = 5
 const mostWaitMs = 500
+// Every kill leaves uploads that nobody goes on with.
+const environment = { SLIPWAY_WORKERS: '2', SLIPWAY_LIMITS_UPLOADS_PER_USER: '100000' }
 
 const pick = <T>(items: readonly T[]): T | undefined => items[Math.floor(Math.random() * items.length)]
 
@@ -86,12 +88,15 @@ export async function killLoop(kills: number): Promise<KillFigures> {
 
 /** One run of the server: some of its workers are killed, and in the end itself. */
 async function live(data: string, clients: readonly Client[], workerKills: number): Promise<void> {
-  await using server = await startServer({ data })
+  await using server = await startServer({ data, env: environment })
   let over = false
-  const pushing = clients.map(client => pushUntil(() => over, client, server))
+  const pushing = Promise.all(clients.map(client => pushUntil(() => over, client, server)))
+  // A failure is found when all is over, which is later.
+  pushing.catch(() => {})
   for (let count = 0; count < workerKills; count++) {
     await pause(Math.random() * mostWaitMs)
-    await until('a worker runs', () => workersOf(server).length > 0)
+    // With its last worker a server on a free port gives the port up, and pushes would only be refused.
+    await until('both workers run', () => workersOf(server).length === 2)
     killHard(pick(workersOf(server)) ?? primaryOf(server))
   }
   await pause(Math.random() * mostWaitMs)
@@ -100,7 +105,7 @@ async function live(data: string, clients: readonly Client[], workerKills: numbe
   // With its parent gone a worker ends by itself, and may answer what it was doing until then.
   if (Math.random() < 0.5) killHard(primaryOf(server))
   else killHard(primaryOf(server), ...workers)
-  await Promise.all(pushing)
+  await pushing
   await until('the workers of a killed parent are gone', () => !workers.some(isAlive))
 }
 

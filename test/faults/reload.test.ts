@@ -1,0 +1,64 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { kill } from 'node:process'
+import { expect, it } from 'vitest'
+import { multiArch } from '../helpers/images.ts'
+import { primaryOf } from '../helpers/processes.ts'
+import { startServer, type TestServer } from '../helpers/server.ts'
+import { until } from '../helpers/until.ts'
+import { startUpload } from '../helpers/upload.ts'
+
+/** Whether an index is accepted though its images are not here. */
+async function takesSparse({ address }: TestServer): Promise<boolean> {
+  const { descriptor, bytes } = multiArch({ seed: 'reload', layers: [300] })
+  const url = new URL('/v2/faults/reload/manifests/tag', address)
+  const headers = { 'Content-Type': descriptor.mediaType }
+  const { status } = await fetch(url, { method: 'PUT', headers, body: new Uint8Array(bytes) })
+  if (status !== 201 && status !== 400) throw new Error(`it answered ${status}`)
+  return status === 201
+}
+
+const count = ({ log }: TestServer, message: string) => log.filter(line => line.msg === message).length
+
+async function tell(server: TestServer, reply: string): Promise<void> {
+  const before = count(server, reply)
+  kill(primaryOf(server), 'SIGHUP')
+  await until(`it says "${reply}"`, () => count(server, reply) > before)
+}
+
+it('takes changed settings on SIGHUP, and keeps the old ones where the file is broken', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'slipway-reload-'))
+  const config = join(folder, 'slipway.yaml')
+  try {
+    await writeFile(config, 'workers: 1\nsparse: none\n')
+    await using server = await startServer({ args: ['--config', config] })
+    expect(await takesSparse(server)).toBe(false)
+
+    await writeFile(config, 'workers: 1\nsparse: index\nlimits:\n  uploads_per_user: 1\n')
+    await tell(server, 'settings')
+    await until('images of an index may be missing', () => takesSparse(server))
+    const repository = { address: server.address, name: 'faults/reload' }
+    await startUpload(repository)
+    await expect(startUpload(repository)).rejects.toThrow('answered 429')
+
+    await writeFile(config, 'workers: 1\nsparse: [none\n')
+    await tell(server, 'settings refused')
+    expect(server.log.find(line => line.msg === 'settings refused')?.faults).toEqual([
+      expect.stringContaining('slipway.yaml'),
+    ])
+    expect(await takesSparse(server)).toBe(true)
+    await expect(startUpload(repository)).rejects.toThrow('answered 429')
+
+    await writeFile(config, 'workers: 1\nsparse: none\nlog:\n  level: error\n')
+    kill(primaryOf(server), 'SIGHUP')
+    await until('images of an index must be there', async () => !(await takesSparse(server)))
+    const id = 'not-to-be-logged'
+    await fetch(new URL('/v2/', server.address), { headers: { 'X-Request-Id': id } })
+    // What it has to say, it says before it ends.
+    expect(await server.stop()).toBe(0)
+    expect(server.log.filter(line => line.id === id)).toEqual([])
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+})

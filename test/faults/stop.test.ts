@@ -1,0 +1,61 @@
+import { kill } from 'node:process'
+import { expect, it } from 'vitest'
+import { content, fetched } from '../helpers/blob.ts'
+import { isAlive, primaryOf, workersOf } from '../helpers/processes.ts'
+import { startServer } from '../helpers/server.ts'
+import { until } from '../helpers/until.ts'
+import { append, finishUrl, slowRequest, startUpload, uploadStatus } from '../helpers/upload.ts'
+
+const MiB = 1024 * 1024
+
+/** Whether anybody still accepts connections there. */
+async function accepts(address: string): Promise<boolean> {
+  try {
+    await fetch(new URL('/healthz', address), { headers: { Connection: 'close' } })
+    return true
+  } catch {
+    return false
+  }
+}
+
+it('finishes the uploads under way when it is told to stop, and takes no others', async () => {
+  await using server = await startServer()
+  const repository = { address: server.address, name: 'stop/drain' }
+  const blob = content('drain', 2 * MiB)
+  const patched = await startUpload(repository)
+  const half = await append(await startUpload(repository), blob.bytes.subarray(0, MiB))
+
+  await using patch = await slowRequest('PATCH', patched.url, 2 * MiB)
+  await using put = await slowRequest('PUT', finishUrl(half.url, blob.digest), MiB)
+  await patch.send(blob.bytes.subarray(0, MiB))
+  await put.send(blob.bytes.subarray(MiB, MiB + 300_000))
+  await until('both are being stored', async () => {
+    const sizes = await Promise.all([patched, half].map(async each => (await uploadStatus(each)).size))
+    return sizes.every((size, at) => size > (at === 0 ? 0 : MiB))
+  })
+  const stopped = server.stop()
+  await until('new connections are refused', async () => !(await accepts(server.address)))
+
+  await patch.send(blob.bytes.subarray(MiB))
+  await put.send(blob.bytes.subarray(MiB + 300_000))
+  expect(await patch.answer).toMatch(/^HTTP\/1\.1 202 .*\r\nRange: 0-2097151\r\n/is)
+  expect(await put.answer).toMatch(/^HTTP\/1\.1 201 /)
+  expect(await stopped).toBe(0)
+
+  await using again = await startServer({ data: server.data ?? '' })
+  expect(await fetched({ ...repository, address: again.address }, blob)).toBe(blob.digest)
+})
+
+it('stops with status 0 while its workers are still starting', async () => {
+  await using server = await startServer({ env: { SLIPWAY_WORKERS: '4' } })
+  const startedMs = Date.now()
+  expect(await server.stop()).toBe(0)
+  expect(Date.now() - startedMs).toBeLessThan(5_000)
+})
+
+it('leaves no worker behind when its parent is killed', async () => {
+  await using server = await startServer()
+  const workers = workersOf(server)
+  kill(primaryOf(server), 'SIGKILL')
+  await until('they are gone', () => !workers.some(isAlive))
+})
