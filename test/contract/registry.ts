@@ -1,0 +1,8 @@
+import { type AgingStore, describeBlobs } from './blobs.ts'
+import { describeUploads } from './uploads.ts'
+
+/** Everything that storage/registry.ts promises, whatever lies below. */
+export function describeRegistry(name: string, open: () => Promise<AgingStore>): void {
+  describeBlobs(name, open)
+  describeUploads(name, open)
+}
