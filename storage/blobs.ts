@@ -9,13 +9,15 @@ import type { Repositories } from './repositories.ts'
 
 /**
  * A repository's claim on a blob: where its bytes lie (`k`), or the bytes themselves (`i`, base64). `repo` is its
- * repository's name, for those who come from the digest.
+ * repository's name, for those who come from the digest. `leaving`: being deleted, or so it was when a process died:
+ * can be read still, but nobody may rely on it.
  */
 interface Link {
   readonly s: number
   readonly k?: string
   readonly i?: string
   readonly repo: RepositoryName
+  readonly leaving?: true
 }
 
 /** Where bytes with a digest lie. `frozen`: about to be collected; links that exist still work, new ones are refused. */
@@ -100,7 +102,7 @@ export function blobs(
   const self: Blobs = {
     async stat(name, digest, { signal, confirm }) {
       const { record, link } = await readLink(name, digest, { signal })
-      if (!confirm || isFresh(record)) return { digest, size: link.s }
+      if (!confirm || (isFresh(record) && !link.leaving)) return { digest, size: link.s }
       const held = await self.confirm(await names.rid(name, { signal }), digest, operation({ signal }))
       if (!held) throw new RegistryError('BLOB_UNKNOWN', { detail: { digest } })
       return { digest, size: held.size }
@@ -121,6 +123,7 @@ export function blobs(
       const source = await store.read(linkKey(digest, await names.rid(from, io)), io)
       if (!source) return false
       const link = decodeRecord<Link>(source)
+      if (link.leaving) return false
       // The placement is read always, however young the link: a collector may have frozen it (storage.md 4.6).
       if (link.k !== undefined && !(await isLive(digest, link.k, io))) return false
       await writeLink(await names.ensure(to, io), digest, { ...link, repo: to }, options)
@@ -140,15 +143,21 @@ export function blobs(
 
     async remove(name, digest, io) {
       const options = operation(io)
-      const { record } = await readLink(name, digest, io)
+      const { record, link } = await readLink(name, digest, io)
+      const { leaving: _, ...staying } = link
       const rid = await names.rid(name, io)
-      if (await isReferenced(rid, digest, io)) throw new RegistryError('BLOB_IN_USE', { detail: { digest } })
-      const removed = await store.remove(linkKey(digest, rid), {
-        ...options,
-        condition: { ifMatch: record.etag },
-      })
-      if (!removed)
-        throw new RegistryError('BLOB_IN_USE', { message: 'blob is being pushed', detail: { digest } })
+      const key = linkKey(digest, rid)
+      const busy = () =>
+        new RegistryError('BLOB_IN_USE', { message: 'blob is being pushed', detail: { digest } })
+      const ifMatch = (etag: string) => ({ ...options, condition: { ifMatch: etag } })
+      // Marked before the look: a manifest that is not seen then has not been acknowledged, and will not be.
+      const marked = await store.write(key, encodeRecord({ ...link, leaving: true }), ifMatch(record.etag))
+      if (!marked) throw busy()
+      if (await isReferenced(rid, digest, io)) {
+        await store.write(key, encodeRecord({ ...staying }), ifMatch(marked.etag))
+        throw new RegistryError('BLOB_IN_USE', { detail: { digest } })
+      }
+      if (!(await store.remove(key, ifMatch(marked.etag)))) throw busy()
     },
 
     async confirm(rid, digest, options) {
@@ -156,6 +165,7 @@ export function blobs(
       const record = await store.read(key, options)
       if (!record) return undefined
       const link = decodeRecord<Link>(record)
+      if (link.leaving) return undefined
       if (isFresh(record)) return { record, size: link.s }
       if (link.k !== undefined && !(await isLive(digest, link.k, options))) return undefined
       const bytes = encodeRecord({ ...link, at: Date.now() })

@@ -67,7 +67,8 @@ async function ownerOf(root: string): Promise<number | undefined> {
     if (!socket) return undefined
     const client = ownerClient(socket)
     try {
-      return (await client.hello()).pid
+      const owner = await client.hello().catch(() => undefined)
+      return owner?.pid
     } finally {
       await client.close()
     }

@@ -8,7 +8,7 @@
  *   m/<rid>/<alg>/<hex>                       manifest: one line of JSON, then its exact bytes
  *   t/<rid>/<tag>                             tag: the digest it points to, and the last 16 it pointed to before
  *   tgone/<rid>/<tag>                         what a deleted tag was, so that a delete can be undone
- *   ref/<rid>/<alg>/<subject-hex>/<alg>-<hex> referrer: a full descriptor, never changed
+ *   ref/<rid>/<alg>/<subject-hex>/<alg>-<hex> referrer: a full descriptor
  *   b/<alg>/<hhh>/<hex>.p.<id>                placement: where bytes with this digest lie
  *   b/<alg>/<hhh>/<hex>.r.<rid>               link: repository <rid> holds this blob; says where, or holds it (<= 16 KiB)
  *   d/<ii>/<id>                               blob bytes and nothing else; <id> is never used again

@@ -127,6 +127,8 @@ export function manifests(
         const written = await put(rid, digest, manifest, push, options)
         // What was confirmed must be young still at the moment the manifest appeared (storage.md 4.3, W-manifest 3).
         if (written >= oldest + graceMs) continue
+        // Whoever deletes a blob marks it and then looks for manifests: one of the two sees the other.
+        await confirmAll(rid, manifest, options)
         const { subject } = manifest
         if (subject) await referrers.add(rid, subject, manifest, { digest, size: push.bytes.length }, options)
         const targets = [...new Set(isDigest(reference) ? push.tags : [reference, ...push.tags])]
@@ -138,17 +140,20 @@ export function manifests(
     async remove(name, reference, by, io) {
       const options = operation(io)
       if (!isDigest(reference)) {
-        const removed = await tags.remove(await names.rid(name, io), reference, undefined, by, options)
+        const removed = await tags.remove(await names.rid(name, io), reference, by, options)
         if (!removed) throw unknown(name, reference)
         return
       }
       for (;;) {
         const { rid, record, header } = await find(name, reference, io)
+        // What is removed is what is there now: whoever pushes the manifest again meanwhile writes tags of their own.
+        const entry = header.sub && (await referrers.etagOf(rid, header.sub, reference, io))
+        const pointing = await tags.pointingTo(rid, reference, io)
         // The manifest first: with it every tag that points to it is gone, at once.
         const condition = { ifMatch: record.etag }
         if (!(await store.remove(manifestKey(rid, reference), { ...options, condition }))) continue
-        if (header.sub) await referrers.remove(rid, header.sub, reference, options)
-        await tags.removeAllOf(rid, reference, by, options)
+        if (header.sub && entry) await referrers.remove(rid, header.sub, reference, entry, options)
+        await inParallel(pointing, 16, held => tags.drop(rid, held, by, options))
         return
       }
     },

@@ -34,14 +34,18 @@ async function claim(root: string, folderFd: number, local: Referee, role: Hello
     if (!socket) {
       const owner = await claimFolder(root, folderFd, local, { pid: process.pid, role })
       if (owner) return { referee: local, release: () => owner.close() }
+      if (Date.now() > giveUpAt) throw new Error(`data folder ${root} is being opened by another process`)
+      await pause()
       continue
     }
     const client = ownerClient(socket)
     if (role === 'command') return { referee: client, release: () => client.close() }
-    const owner = await client.hello().finally(() => client.close())
-    if (owner.role === 'server' || Date.now() > giveUpAt)
+    // It may be giving the folder up right now.
+    const owner = await client.hello().catch(() => undefined)
+    await client.close()
+    if (owner?.role === 'server' || Date.now() > giveUpAt)
       throw new Error(
-        `data folder ${root} is in use by process ${owner.pid}: stop that server, or name another folder with --data`,
+        `data folder ${root} is in use by process ${owner?.pid ?? 'that is ending'}: stop that server, or name another folder with --data`,
       )
     await pause()
   }

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import fs from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -42,6 +41,11 @@ export type OwnerAnswer =
       readonly message: string
     }
 
+/** Given up by `close`, which resolves when nothing is being done for a client any more. */
+export interface Ownership {
+  close(): Promise<void>
+}
+
 /** A unix socket's address holds 107 bytes; through the folder's descriptor it is short however deep the folder lies. */
 const addressIn = (folderFd: number, name: string) => `/proc/self/fd/${folderFd}/${name}`
 
@@ -60,7 +64,8 @@ export function connectToOwner(folderFd: number): Promise<net.Socket | undefined
   })
 }
 
-function attend(socket: net.Socket, referee: Referee, hello: Hello): void {
+/** Answers a client until it goes away; `acting` holds what is being done for it. */
+function attend(socket: net.Socket, referee: Referee, hello: Hello, acting: Set<Promise<void>>): void {
   const held = new Map<string, () => Promise<void>>()
 
   async function act(request: OwnerRequest): Promise<unknown> {
@@ -107,7 +112,10 @@ function attend(socket: net.Socket, referee: Referee, hello: Hello): void {
 
   // A line that is no JSON comes from no client of ours: its connection ends.
   const lines = createInterface({ input: socket }).on('line', line => {
-    answer(line).catch(() => socket.destroy())
+    const answered: Promise<void> = answer(line)
+      .catch(() => void socket.destroy())
+      .finally(() => acting.delete(answered))
+    acting.add(answered)
   })
   // A client that is killed resets its connection; the reader of lines says so once more.
   for (const source of [socket, lines]) source.on('error', () => socket.destroy())
@@ -117,21 +125,62 @@ function attend(socket: net.Socket, referee: Referee, hello: Hello): void {
 }
 
 /**
- * Tries to become the owner; undefined when somebody else is by now. A socket that nobody listens on was left by a
- * process that died: it is moved away, and moved back if it turns out to be a younger one. link(2) decides the race.
+ * One claim at a time: a name in the kernel's own table of sockets, which goes with its process, for as long as `act`
+ * runs. Between containers that share a folder the table is not shared; there link(2) alone decides.
  */
-export async function claimFolder(
+async function alone<T>(folderFd: number, act: () => Promise<T>): Promise<T | undefined> {
+  const { dev, ino } = await file.fstat(folderFd)
+  const lock = net.createServer(socket => socket.destroy())
+  try {
+    await new Promise<void>((resolve, reject) => {
+      lock.once('error', reject).listen({ path: `\0slipway-claim-${dev}-${ino}`, exclusive: true }, resolve)
+    })
+  } catch (error) {
+    if (codeOf(error) === 'EADDRINUSE') return undefined
+    throw error
+  }
+  try {
+    return await act()
+  } finally {
+    await new Promise<void>(resolve => lock.close(() => resolve()))
+  }
+}
+
+/**
+ * Tries to become the owner; undefined when somebody else is, or may be about to. A socket that nobody listens on was
+ * left by a process that died: it is moved away, and moved back if it turns out to be a younger one.
+ */
+export function claimFolder(
   root: string,
   folderFd: number,
   referee: Referee,
   hello: Hello,
-): Promise<{ close(): Promise<void> } | undefined> {
+): Promise<Ownership | undefined> {
+  return alone(folderFd, async () => {
+    const owner = await connectToOwner(folderFd)
+    owner?.destroy()
+    return owner ? undefined : become(root, folderFd, referee, hello)
+  })
+}
+
+async function become(
+  root: string,
+  folderFd: number,
+  referee: Referee,
+  hello: Hello,
+): Promise<Ownership | undefined> {
   const own = `owner.${randomUUID().slice(0, 8)}`
   const clients = new Set<net.Socket>()
+  const acting = new Set<Promise<void>>()
+  let closing = false
   const server = net.createServer(socket => {
+    if (closing) {
+      socket.destroy()
+      return
+    }
     clients.add(socket)
     socket.on('close', () => clients.delete(socket))
-    attend(socket, referee, hello)
+    attend(socket, referee, hello, acting)
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -140,10 +189,8 @@ export async function claimFolder(
   server.unref()
 
   const path = join(root, 'owner.sock')
-  const stop = async () => {
-    for (const client of clients) client.destroy()
-    await new Promise<void>(resolve => server.close(() => resolve()))
-  }
+  let ino: number
+  const stop = () => new Promise<void>(resolve => server.close(() => resolve()))
   try {
     const stale = await ifThere(file.stat(path))
     if (stale) {
@@ -152,6 +199,7 @@ export async function claimFolder(
       if ((await ifThere(file.stat(aside)))?.ino !== stale.ino) await ifThere(file.link(aside, path))
       await ifThere(file.unlink(aside))
     }
+    ino = (await file.stat(join(root, own))).ino
     await file.link(join(root, own), path)
   } catch (error) {
     await stop()
@@ -161,9 +209,12 @@ export async function claimFolder(
     await ifThere(file.unlink(join(root, own)))
   }
 
-  const { ino } = fs.statSync(path)
   return {
     async close() {
+      closing = true
+      for (const client of clients) client.destroy()
+      // The next owner must not decide while a decision of this one is under way.
+      await Promise.all(acting)
       if ((await ifThere(file.stat(path)))?.ino === ino) await ifThere(file.unlink(path))
       await stop()
     },

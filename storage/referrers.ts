@@ -6,7 +6,10 @@ import type { MutationOptions, ObjectStore } from './object-store.ts'
 import { decodeRecord, encodeRecord, inParallel } from './record.ts'
 import type { ReferrersPage } from './registry.ts'
 
-/** Who refers to whom: one entry for each referrer, never changed, so that two pushes never meet. */
+/**
+ * Who refers to whom: one entry for each referrer. A push writes its entry again, with a new etag, so that a delete
+ * that found it before leaves it alone.
+ */
 export interface Referrers {
   add(
     rid: Rid,
@@ -15,7 +18,10 @@ export interface Referrers {
     self: Pick<Descriptor, 'digest' | 'size'>,
     options: MutationOptions,
   ): Promise<void>
-  remove(rid: Rid, subject: Digest, digest: Digest, options: MutationOptions): Promise<void>
+  /** What `remove` needs to remove an entry as it is now; undefined where there is none. */
+  etagOf(rid: Rid, subject: Digest, digest: Digest, io: Io): Promise<string | undefined>
+  /** Removes an entry unless a push has written it since. */
+  remove(rid: Rid, subject: Digest, digest: Digest, etag: string, options: MutationOptions): Promise<void>
   list(rid: Rid, subject: Digest, page: ReferrersPage): Promise<{ referrers: Descriptor[]; next?: string }>
 }
 
@@ -46,11 +52,19 @@ export function referrers(store: ObjectStore): Referrers {
         ...(annotations && { annotations }),
       }
       const key = referrerKey(rid, subject, digest)
-      await store.write(key, encodeRecord({ descriptor }), { ...options, condition: { ifAbsent: true } })
+      for (;;) {
+        const found = await store.read(key, options)
+        const condition = found ? { ifMatch: found.etag } : { ifAbsent: true as const }
+        if (await store.write(key, encodeRecord({ descriptor }), { ...options, condition })) return
+      }
     },
 
-    async remove(rid, subject, digest, options) {
-      await store.remove(referrerKey(rid, subject, digest), options)
+    async etagOf(rid, subject, digest, io) {
+      return (await store.read(referrerKey(rid, subject, digest), io))?.etag
+    },
+
+    async remove(rid, subject, digest, etag, options) {
+      await store.remove(referrerKey(rid, subject, digest), { ...options, condition: { ifMatch: etag } })
     },
 
     async list(rid, subject, { after, limit, signal, artifactType }) {

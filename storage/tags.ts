@@ -20,6 +20,13 @@ interface TagRecord extends Past {
 
 const historyLength = 16
 
+/** A tag with what it takes to remove it as it is. */
+export interface HeldTag {
+  readonly tag: Tag
+  readonly etag: string
+  readonly record: TagRecord
+}
+
 export interface Tags {
   resolve(rid: Rid, tag: Tag, io: Io): Promise<Digest | undefined>
   /** Points a tag to a manifest; of two that do so at once both succeed and the last stays. TAG_CHANGED. */
@@ -31,10 +38,12 @@ export interface Tags {
     condition: TagCondition | undefined,
     options: MutationOptions,
   ): Promise<void>
-  /** False if there is no such tag, or if it does not point to `from` (any more). */
-  remove(rid: Rid, tag: Tag, from: Digest | undefined, by: string, options: MutationOptions): Promise<boolean>
-  /** Removes every tag that points to a manifest. */
-  removeAllOf(rid: Rid, digest: Digest, by: string, options: MutationOptions): Promise<void>
+  /** False if there is no such tag. */
+  remove(rid: Rid, tag: Tag, by: string, options: MutationOptions): Promise<boolean>
+  /** Every tag that points to a manifest, as it is now. */
+  pointingTo(rid: Rid, digest: Digest, io: Io): Promise<readonly HeldTag[]>
+  /** Removes a tag that is still as it was found. */
+  drop(rid: Rid, held: HeldTag, by: string, options: MutationOptions): Promise<boolean>
   list(rid: Rid, page: Page): Promise<Listing<Tag>>
 }
 
@@ -48,22 +57,22 @@ function holds(condition: TagCondition | undefined, current: Digest | undefined)
 }
 
 export function tags(store: ObjectStore): Tags {
-  async function find(rid: Rid, tag: Tag, io: Io) {
+  async function find(rid: Rid, tag: Tag, io: Io): Promise<HeldTag | undefined> {
     const record = await store.read(tagKey(rid, tag), io)
-    return record && { etag: record.etag, tag: decodeRecord<TagRecord>(record) }
+    return record && { tag, etag: record.etag, record: decodeRecord<TagRecord>(record) }
   }
 
   const self: Tags = {
     async resolve(rid, tag, io) {
-      return (await find(rid, tag, io))?.tag.d
+      return (await find(rid, tag, io))?.record.d
     },
 
     async point(rid, tag, to, by, condition, options) {
       for (;;) {
         const found = await find(rid, tag, options)
-        if (!holds(condition, found?.tag.d))
-          throw new RegistryError('TAG_CHANGED', { detail: { tag, digest: found?.tag.d ?? null } })
-        const { d, at, by: who, rev = 0, h = [] } = found?.tag ?? {}
+        if (!holds(condition, found?.record.d))
+          throw new RegistryError('TAG_CHANGED', { detail: { tag, digest: found?.record.d ?? null } })
+        const { d, at, by: who, rev = 0, h = [] } = found?.record ?? {}
         const past =
           d && at && who !== undefined && d !== to ? [{ d, at, by: who }, ...h].slice(0, historyLength) : h
         const bytes = encodeRecord({ d: to, at: Date.now(), by, rev: rev + 1, h: past })
@@ -73,35 +82,35 @@ export function tags(store: ObjectStore): Tags {
       }
     },
 
-    async remove(rid, tag, from, by, options) {
+    async remove(rid, tag, by, options) {
       for (;;) {
         const found = await find(rid, tag, options)
-        if (!found || (from && found.tag.d !== from)) return false
-        await store.write(
-          deletedTagKey(rid, tag),
-          encodeRecord({ ...found.tag, deleted: { at: Date.now(), by } }),
-          options,
-        )
-        if (await store.remove(tagKey(rid, tag), { ...options, condition: { ifMatch: found.etag } }))
-          return true
+        if (!found) return false
+        if (await self.drop(rid, found, by, options)) return true
         await pause()
       }
     },
 
-    async removeAllOf(rid, digest, by, options) {
+    async drop(rid, { tag, etag, record }, by, options) {
+      const deleted = encodeRecord({ ...record, deleted: { at: Date.now(), by } })
+      await store.write(deletedTagKey(rid, tag), deleted, options)
+      return store.remove(tagKey(rid, tag), { ...options, condition: { ifMatch: etag } })
+    },
+
+    async pointingTo(rid, digest, { signal }) {
+      const found: HeldTag[] = []
       for (let after: string | undefined, more = true; more; ) {
         const page = await store.list(tagPrefix(rid), {
-          signal: options.signal,
+          signal,
           limit: 1000,
           ...(after && { after }),
         })
-        await inParallel(page.keys, 16, async key => {
-          if ((await self.resolve(rid, tagOfKey(key), options)) === digest)
-            await self.remove(rid, tagOfKey(key), digest, by, options)
-        })
+        const held = await inParallel(page.keys, 16, key => find(rid, tagOfKey(key), { signal }))
+        found.push(...held.filter(each => each !== undefined).filter(({ record }) => record.d === digest))
         more = page.more
         after = page.keys.at(-1)
       }
+      return found
     },
 
     async list(rid, { after, limit, signal }) {

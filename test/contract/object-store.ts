@@ -1,0 +1,9 @@
+import type { Opened } from '../helpers/folder.ts'
+import { describeContent } from './content.ts'
+import { describeRecords } from './records.ts'
+
+/** Everything that storage/object-store.ts promises. Every adapter runs it whole. */
+export function describeObjectStore(name: string, open: () => Promise<Opened>): void {
+  describeRecords(name, open)
+  describeContent(name, open)
+}

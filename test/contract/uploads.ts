@@ -1,0 +1,190 @@
+import { Readable } from 'node:stream'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
+import type { ObjectStore } from '../../storage/object-store.ts'
+import type { Registry } from '../../storage/registry.ts'
+import { digest, randomBytes } from '../helpers/images.ts'
+import { app, body, nothing, pusher, readBlob, registryOver, repo } from '../helpers/local-registry.ts'
+import { fault, io } from '../helpers/waiting.ts'
+import type { AgingStore } from './blobs.ts'
+
+const bytes = randomBytes('upload', 600_000)
+const half = 300_000
+
+export function describeUploads(name: string, open: () => Promise<AgingStore>): void {
+  describe(`${name} receives uploads`, () => {
+    let store: ObjectStore
+    let registry: Registry
+    beforeEach(async () => {
+      ;({ store } = await open())
+      registry = registryOver(store)
+    })
+    const begun = async (part = bytes.subarray(0, half), algorithm: 'sha256' | 'sha512' = 'sha256') => {
+      const { address } = await registry.uploads.start(pusher, algorithm, io)
+      return registry.uploads.append(pusher, address, body(part, 0), io)
+    }
+    const unknown = fault('UPLOAD_UNKNOWN')
+
+    it('in parts, and verifies them by the hash that it kept', async () => {
+      const reread = vi.spyOn(store, 'reread')
+      const { address, size } = await begun()
+      expect(size).toBe(half)
+      expect(await registry.uploads.find(pusher, address, io)).toMatchObject({ size: half })
+      const rest = body(bytes.subarray(half), half)
+      const blob = await registry.uploads.finish(pusher, address, digest(bytes), rest, io)
+      expect(blob).toEqual({ digest: digest(bytes), size: bytes.length })
+      expect((await readBlob(registry, blob.digest)).equals(bytes)).toBe(true)
+      expect(reread).not.toHaveBeenCalled()
+    })
+
+    it('in another process, and verifies them by the digest in the address', async () => {
+      const { address } = await begun(bytes)
+      const reread = vi.spyOn(store, 'reread')
+      await registryOver(store).uploads.finish(pusher, address, digest(bytes), nothing, io)
+      expect(reread).not.toHaveBeenCalled()
+    })
+
+    it('in another process, and reads them again where no hash is known', async () => {
+      const { address } = await begun()
+      const reread = vi.spyOn(store, 'reread')
+      const rest = body(bytes.subarray(half))
+      await registryOver(store).uploads.finish(pusher, address, digest(bytes), rest, io)
+      expect(reread).toHaveBeenCalledOnce()
+    })
+
+    it('by another algorithm than was expected', async () => {
+      const { address } = await begun(bytes)
+      const wanted = digest(bytes, 'sha512')
+      await registry.uploads.finish(pusher, address, wanted, nothing, io)
+      expect((await readBlob(registry, wanted)).equals(bytes)).toBe(true)
+      const first = await begun(bytes, 'sha512')
+      await registryOver(store).uploads.finish(pusher, first.address, wanted, nothing, io)
+    })
+
+    it('that are small, in parts or empty', async () => {
+      for (const part of [bytes.subarray(0, 10), bytes.subarray(0, 16_384), bytes.subarray(0, 16_385)]) {
+        const { address } = await begun(part)
+        await registry.uploads.finish(pusher, address, digest(part), nothing, io)
+        expect((await readBlob(registry, digest(part))).equals(part)).toBe(true)
+      }
+      const { address } = await registry.uploads.start(pusher, 'sha256', io)
+      await registry.uploads.finish(pusher, address, digest(Buffer.alloc(0)), nothing, io)
+      expect(await store.uploads(undefined, io)).toEqual([])
+    })
+
+    it('that only their own pusher and repository can address', async () => {
+      const { address } = await begun()
+      const strangers = [
+        { ...pusher, owner: 'you' },
+        { ...pusher, name: repo('team/other') },
+      ]
+      for (const stranger of strangers) {
+        await expect(registry.uploads.find(stranger, address, io)).rejects.toMatchObject(unknown)
+        await expect(registry.uploads.cancel(stranger, address, io)).rejects.toMatchObject(unknown)
+        const appending = registry.uploads.append(stranger, address, body(bytes), io)
+        await expect(appending).rejects.toMatchObject(unknown)
+        const finishing = registry.uploads.finish(stranger, address, digest(bytes), nothing, io)
+        await expect(finishing).rejects.toMatchObject(unknown)
+      }
+      for (const wrong of ['', 'x', `${address.slice(0, -2)}AA`, address.slice(4), 'A'.repeat(200)])
+        await expect(registry.uploads.find(pusher, wrong, io)).rejects.toMatchObject(unknown)
+    })
+
+    it('whose parts come in order', async () => {
+      const { address } = await begun()
+      for (const offset of [0, half - 1, half + 1]) {
+        const appending = registry.uploads.append(pusher, address, body(bytes, offset), io)
+        await expect(appending).rejects.toMatchObject(fault('UPLOAD_OUT_OF_ORDER'))
+      }
+      expect(await registry.uploads.find(pusher, address, io)).toMatchObject({ size: half })
+    })
+
+    it('that were cut off, and goes on from what came', async () => {
+      const { address } = await registry.uploads.start(pusher, 'sha256', io)
+      async function* failing() {
+        yield bytes.subarray(0, half)
+        throw new Error('cut off')
+      }
+      const cut = { source: Readable.from(failing()), length: bytes.length }
+      await expect(registry.uploads.append(pusher, address, cut, io)).rejects.toThrow('cut off')
+      const found = await registry.uploads.find(pusher, address, io)
+      expect(found.size).toBe(half)
+      const rest = body(bytes.subarray(half), half)
+      await registry.uploads.finish(pusher, found.address, digest(bytes), rest, io)
+      expect((await readBlob(registry, digest(bytes))).equals(bytes)).toBe(true)
+    })
+
+    it('and acknowledges again what it has acknowledged', async () => {
+      for (const part of [bytes, bytes.subarray(0, 10)]) {
+        const { address } = await begun(part)
+        for (let time = 0; time < 2; time++) {
+          const blob = await registry.uploads.finish(pusher, address, digest(part), nothing, io)
+          expect(blob).toEqual({ digest: digest(part), size: part.length })
+        }
+        const other = registry.uploads.finish(pusher, address, digest(Buffer.from('no')), nothing, io)
+        await expect(other).rejects.toMatchObject(unknown)
+      }
+    })
+
+    it('and ends one whose digest is wrong', async () => {
+      for (const part of [bytes, bytes.subarray(0, 10)]) {
+        const { address } = await begun(part)
+        const wrong = digest(Buffer.from('wrong'))
+        const finishing = registry.uploads.finish(pusher, address, wrong, nothing, io)
+        await expect(finishing).rejects.toMatchObject(fault('DIGEST_INVALID'))
+        await expect(registry.uploads.find(pusher, address, io)).rejects.toMatchObject(unknown)
+        const receiving = registry.uploads.receive(pusher, wrong, body(part), io)
+        await expect(receiving).rejects.toMatchObject(fault('DIGEST_INVALID'))
+      }
+      expect(await store.uploads(undefined, io)).toEqual([])
+      expect((await store.list('d/', { ...io, limit: 10 })).keys).toEqual([])
+    })
+
+    it('and refuses a body of another length than it said', async () => {
+      for (const part of [bytes, bytes.subarray(0, 10)]) {
+        const short = { ...body(part), length: part.length + 1 }
+        const receiving = registry.uploads.receive(pusher, digest(part), short, io)
+        await expect(receiving).rejects.toMatchObject(fault('SIZE_INVALID'))
+      }
+      expect(await store.uploads(undefined, io)).toEqual([])
+    })
+
+    it('and publishes nothing that grew after it was verified', async () => {
+      const part = bytes.subarray(0, 10)
+      const { address } = await begun(part)
+      const reread = store.reread
+      vi.spyOn(store, 'reread').mockImplementationOnce(async (upload, options) => {
+        const more = { ...io, offset: part.length, witness: { update() {} } }
+        await store.append(upload, Readable.from([part]), more)
+        return reread(upload, options)
+      })
+      const finishing = registry.uploads.finish(pusher, address, digest(part), nothing, io)
+      await expect(finishing).rejects.toMatchObject(fault('UPLOAD_BUSY'))
+      const stat = registry.blobs.stat(app, digest(part), { ...io, confirm: true })
+      await expect(stat).rejects.toMatchObject(fault('BLOB_UNKNOWN'))
+    })
+
+    it('until an owner has as many as allowed; cancelled ones do not count', async () => {
+      const limited = registryOver(store, { uploadLimits: () => ({ perOwner: 2, ttlMs: 1000 }) })
+      const { address } = await limited.uploads.start(pusher, 'sha256', io)
+      await limited.uploads.start(pusher, 'sha256', io)
+      const third = () => limited.uploads.start(pusher, 'sha256', io)
+      await expect(third()).rejects.toMatchObject(fault('TOO_MANY_REQUESTS'))
+      await limited.uploads.start({ ...pusher, owner: 'you' }, 'sha256', io)
+      await limited.uploads.cancel(pusher, address, io)
+      await expect(limited.uploads.cancel(pusher, address, io)).rejects.toMatchObject(unknown)
+      await third()
+    })
+
+    it('and purges those that lie idle for too long', async () => {
+      const old = await begun()
+      expect(await registry.uploads.purge(io)).toBe(0)
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 25 * 3600_000 })
+      try {
+        expect(await registry.uploads.purge(io)).toBe(1)
+      } finally {
+        vi.useRealTimers()
+      }
+      await expect(registry.uploads.find(pusher, old.address, io)).rejects.toMatchObject(unknown)
+    })
+  })
+}

@@ -1,0 +1,57 @@
+import fs from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, it, vi } from 'vitest'
+import { durableFolders, file } from '../../storage/durable.ts'
+import { folderStore } from '../../storage/folder.ts'
+import { temporaryFolder } from '../helpers/folder.ts'
+import { io, soon } from '../helpers/waiting.ts'
+
+it('makes a folder with all its parents, and syncs each parent once', async () => {
+  const root = await temporaryFolder()
+  const fsync = vi.spyOn(file, 'fsync')
+  const folders = durableFolders(root, true)
+  await folders.ensure(join(root, 'a/b/c'))
+  expect(fs.statSync(join(root, 'a/b/c')).isDirectory()).toBe(true)
+  expect(fsync).toHaveBeenCalledTimes(3)
+  await folders.ensure(join(root, 'a/b/c'))
+  expect(fsync).toHaveBeenCalledTimes(3)
+})
+
+it('shares one fsync among those who wait, but not one that began before they came', async () => {
+  const root = await temporaryFolder()
+  const gate = Promise.withResolvers<void>()
+  const { sync } = durableFolders(root, true)
+  const fsync = vi.spyOn(file, 'fsync').mockImplementationOnce(() => gate.promise)
+  const first = sync(root)
+  const later = Array.from({ length: 20 }, () => sync(root))
+  gate.resolve()
+  await Promise.all([first, ...later])
+  expect(fsync).toHaveBeenCalledTimes(2)
+  await sync(root)
+  expect(fsync).toHaveBeenCalledTimes(3)
+})
+
+it('tells those who waited for an fsync that failed, and tries anew for those who came later', async () => {
+  const root = await temporaryFolder()
+  const { sync } = durableFolders(root, true)
+  vi.spyOn(file, 'fsync').mockRejectedValueOnce(new Error('broken disk'))
+  const first = sync(root)
+  const later = sync(root)
+  await expect(first).rejects.toThrow('broken disk')
+  await later
+  await sync(root)
+})
+
+it('takes a record that a power cut left empty for none, which exactly one of many creates', async () => {
+  const root = await temporaryFolder()
+  const store = folderStore(root, { durability: 'relaxed' })
+  await durableFolders(root, false).ensure(join(root, 'tmp'))
+  await durableFolders(root, false).ensure(join(root, 'x'))
+  await writeFile(join(root, 'x/hole'), '')
+  expect(await store.read('x/hole', io)).toBeUndefined()
+  const create = (at: number) => store.write('x/hole', Buffer.from(`${at}`), soon({ ifAbsent: true }))
+  const created = await Promise.all([1, 2, 3, 4].map(create))
+  expect(created.filter(Boolean)).toHaveLength(1)
+  expect(await store.read('x/hole', io)).toBeDefined()
+})
