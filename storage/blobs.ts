@@ -124,7 +124,7 @@ export function blobs(
       if (!source) return false
       const link = decodeRecord<Link>(source)
       if (link.leaving) return false
-      // The placement is read always, however young the link: a collector may have frozen it (storage.md 4.6).
+      // The placement is read always, however young the link: a collector may have frozen it (rule W-mount).
       if (link.k !== undefined && !(await isLive(digest, link.k, io))) return false
       await writeLink(await names.ensure(to, io), digest, { ...link, repo: to }, options)
       return true

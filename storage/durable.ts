@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 
-/** The callback file system, promised by hand: on hot paths fs.promises costs four times the CPU (performance.md, 6). */
+/** The callback file system, promised by hand: on hot paths fs.promises costs four times the CPU. */
 export const file = {
   open: promisify(fs.open),
   close: promisify(fs.close),

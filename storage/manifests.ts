@@ -125,7 +125,7 @@ export function manifests(
         const options = operation(io)
         const oldest = await confirmAll(rid, manifest, options)
         const written = await put(rid, digest, manifest, push, options)
-        // What was confirmed must be young still at the moment the manifest appeared (storage.md 4.3, W-manifest 3).
+        // What was confirmed must be young still at the moment the manifest appeared (W-manifest, docs/architecture.md).
         if (written >= oldest + graceMs) continue
         // Whoever deletes a blob marks it and then looks for manifests: one of the two sees the other.
         await confirmAll(rid, manifest, options)

@@ -24,7 +24,7 @@ export function decodeRecord<T>(record: StoredRecord): T {
   return fields
 }
 
-/** How long the writes of one operation may take from its first look at the store (storage.md 3.3: the fence D). */
+/** How long the writes of one operation may take from its first look at the store (docs/architecture.md). */
 const operationMs = 5 * 60_000
 
 /** The options of the mutations that belong to one operation, which begins now. */
@@ -32,7 +32,7 @@ export function operation(io: Io): MutationOptions {
   return { signal: io.signal, deadlineMs: Date.now() + operationMs }
 }
 
-/** How old a link or manifest may get before relying on it needs a new look (storage.md 4.3: G and half of G). */
+/** How old a link or manifest may get before relying on it needs a new look (docs/architecture.md). */
 export const graceMs = 24 * 3600_000
 export const isFresh = (record: { readonly modifiedMs: number }) =>
   Date.now() - record.modifiedMs < graceMs / 2
