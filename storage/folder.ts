@@ -29,7 +29,7 @@ export async function freeBytes(path: string): Promise<number> {
 }
 
 /** How long a look at the free space counts; what is taken in between is subtracted. */
-const lookMs = 1000
+const lookMs = 100
 
 function spaceIn(root: string): (bytes: number) => Promise<void> {
   let free = 0

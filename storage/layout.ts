@@ -55,7 +55,7 @@ export const tagOfKey = (key: string) => key.slice(key.lastIndexOf('/') + 1) as 
 
 export const referrerPrefix = (rid: Rid, subject: Digest) =>
   `ref/${rid}/${algorithmOf(subject)}/${hexOf(subject)}/`
-export const referrerWord = (digest: Digest) => `${algorithmOf(digest)}-${hexOf(digest)}`
+const referrerWord = (digest: Digest) => `${algorithmOf(digest)}-${hexOf(digest)}`
 export const referrerKey = (rid: Rid, subject: Digest, digest: Digest) =>
   `${referrerPrefix(rid, subject)}${referrerWord(digest)}`
 

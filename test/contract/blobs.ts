@@ -4,7 +4,15 @@ import type { ObjectStore } from '../../storage/object-store.ts'
 import { encodeRecord } from '../../storage/record.ts'
 import type { Registry } from '../../storage/registry.ts'
 import { digest, image, randomBytes } from '../helpers/images.ts'
-import { app, pushBlob, pushImage, pushManifest, readBlob, registryOver, repo } from '../helpers/local-registry.ts'
+import {
+  app,
+  pushBlob,
+  pushImage,
+  pushManifest,
+  readBlob,
+  registryOver,
+  repo,
+} from '../helpers/local-registry.ts'
 import { fault, io, soon } from '../helpers/waiting.ts'
 
 const small = randomBytes('small', 1000)

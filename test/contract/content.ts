@@ -164,8 +164,7 @@ export function describeContent(name: string, open: () => Promise<Opened>): void
       const theirs = store.begin('you')
       expect(await store.uploads(undefined, io)).toEqual([])
       for (const upload of [...mine, theirs]) await append(upload, bytes.subarray(0, 10), 0)
-      const idsOf = async (owner?: string) =>
-        (await store.uploads(owner, io)).map(({ id }) => id).sort()
+      const idsOf = async (owner?: string) => (await store.uploads(owner, io)).map(({ id }) => id).sort()
       expect(await idsOf('me')).toEqual(mine.map(({ id }) => id).sort())
       expect(await idsOf('you')).toEqual([theirs.id])
       expect(await idsOf('nobody')).toEqual([])

@@ -165,14 +165,17 @@ export function describeUploads(name: string, open: () => Promise<AgingStore>): 
 
     it('until an owner has as many as allowed; cancelled ones do not count', async () => {
       const limited = registryOver(store, { uploadLimits: () => ({ perOwner: 2, ttlMs: 1000 }) })
-      const { address } = await limited.uploads.start(pusher, 'sha256', io)
-      await limited.uploads.start(pusher, 'sha256', io)
-      const third = () => limited.uploads.start(pusher, 'sha256', io)
-      await expect(third()).rejects.toMatchObject(fault('TOO_MANY_REQUESTS'))
-      await limited.uploads.start({ ...pusher, owner: 'you' }, 'sha256', io)
+      const begin = async (by = pusher) => {
+        const { address } = await limited.uploads.start(by, 'sha256', io)
+        return limited.uploads.append(by, address, body(Buffer.from('begun')), io)
+      }
+      const { address } = await begin()
+      await begin()
+      await expect(begin()).rejects.toMatchObject(fault('TOO_MANY_REQUESTS'))
+      await begin({ ...pusher, owner: 'you' })
       await limited.uploads.cancel(pusher, address, io)
       await expect(limited.uploads.cancel(pusher, address, io)).rejects.toMatchObject(unknown)
-      await third()
+      await begin()
     })
 
     it('and purges those that lie idle for too long', async () => {

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
@@ -21,12 +22,15 @@ import {
 const rounds = 20
 const MiB = 1024 * 1024
 
-/** Descriptors of files in the data folder, and of sockets, that the workers hold. */
+/** Descriptors of files in the data folder, and of sockets, that the workers hold; folders are kept open for fsyncs. */
 function held(server: TestServer): number {
   return workersOf(server)
     .flatMap(descriptorsOf)
-    .filter(target => target.startsWith('socket:') || target.startsWith(server.data ?? '/nowhere')).length
+    .filter(target => target.startsWith('socket:') || isFileIn(server.data ?? '/nowhere', target)).length
 }
+
+const isFileIn = (folder: string, target: string) =>
+  target.startsWith(folder) && !statSync(target, { throwIfNoEntry: false })?.isDirectory()
 
 async function level(server: TestServer, before: number): Promise<void> {
   await until(`no more than ${before} descriptors are open`, () => held(server) <= before)

@@ -44,6 +44,10 @@ itMounts('refuses blobs on a full disk, goes on with all else, and resumes when 
 
   const blob = content('large', 4 * MiB)
   const url = new URL(`/v2/faults/full/blobs/uploads/`, server.address)
+  await until(
+    'it has seen that the disk is full',
+    async () => (await fetch(url, { method: 'POST' })).status === 507,
+  )
   expect(await fault(await fetch(url, { method: 'POST' }))).toMatch(full)
   url.searchParams.set('digest', blob.digest)
   expect(await fault(await fetch(url, { method: 'POST', body: new Uint8Array(blob.bytes) }))).toMatch(full)

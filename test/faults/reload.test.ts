@@ -7,7 +7,7 @@ import { multiArch } from '../helpers/images.ts'
 import { primaryOf } from '../helpers/processes.ts'
 import { startServer, type TestServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
-import { startUpload } from '../helpers/upload.ts'
+import { append, startUpload } from '../helpers/upload.ts'
 
 /** Whether an index is accepted though its images are not here. */
 async function takesSparse({ address }: TestServer): Promise<boolean> {
@@ -39,8 +39,9 @@ it('takes changed settings on SIGHUP, and keeps the old ones where the file is b
     await tell(server, 'settings')
     await until('images of an index may be missing', () => takesSparse(server))
     const repository = { address: server.address, name: 'faults/reload' }
-    await startUpload(repository)
-    await expect(startUpload(repository)).rejects.toThrow('answered 429')
+    const begin = async () => append(await startUpload(repository), Buffer.from('two'))
+    await begin()
+    await expect(begin()).rejects.toThrow('answered 429')
 
     await writeFile(config, 'workers: 1\nsparse: [none\n')
     await tell(server, 'settings refused')
@@ -48,7 +49,7 @@ it('takes changed settings on SIGHUP, and keeps the old ones where the file is b
       expect.stringContaining('slipway.yaml'),
     ])
     expect(await takesSparse(server)).toBe(true)
-    await expect(startUpload(repository)).rejects.toThrow('answered 429')
+    await expect(begin()).rejects.toThrow('answered 429')
 
     await writeFile(config, 'workers: 1\nsparse: none\nlog:\n  level: error\n')
     kill(primaryOf(server), 'SIGHUP')
