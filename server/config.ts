@@ -90,7 +90,7 @@ const schema = z.strictObject({
         }),
       uploads_per_user: parsedBy(wholeNumber(1, 100_000)).prefault('100').register(about, {
         accepts: 'a number from 1 to 100000',
-        does: 'How many unfinished uploads one user may have. While nobody has a name, all share it.',
+        does: 'How many unfinished uploads that hold something one user may have. While nobody has a name, all share it.',
         reloadable: true,
       }),
       upload_ttl: parsedBy(inRange(parseDuration, 1_000, 365 * 86_400_000))
