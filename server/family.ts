@@ -30,11 +30,15 @@ export async function serve(load: () => LoadedSettings): Promise<void> {
   try {
     await removeStaleSockets(settings)
     // Whoever reads that it listens may tell it something at once.
+    const hangUp = Promise.withResolvers<string>()
     process.on('SIGHUP', () => {
+      // A terminal says so when it is closed; elsewhere it is the word for reading the settings again.
+      if (process.stdout.isTTY) return hangUp.resolve('SIGHUP')
       settings = reload(settings, load, log)
       workers.tell({ kind: 'settings', settings })
     })
     const stopSignal = Promise.race([
+      hangUp.promise,
       once(process, 'SIGTERM').then(() => 'SIGTERM'),
       once(process, 'SIGINT').then(() => 'SIGINT'),
     ])
@@ -60,7 +64,7 @@ export async function serve(load: () => LoadedSettings): Promise<void> {
     await workers.stop()
   } finally {
     await close()
-    log.flush()
+    await log.flush()
   }
 }
 
@@ -95,7 +99,7 @@ function announce(settings: Settings, addresses: readonly string[], log: Log): v
       data: settings.data,
       workers: workerCount(settings),
     })
-    log.flush()
+    void log.flush()
     return
   }
   const host = address.startsWith('http')

@@ -45,9 +45,13 @@ export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error'
 export interface Log {
   readonly observe: Observe
   setLevel(level: LogLevel): void
-  /** Writes out what is buffered. */
-  flush(): void
+  /** Writes out what is buffered; gives up soon where nobody reads. */
+  flush(): Promise<void>
 }
+
+/** What is kept for a reader that does not read; more is dropped. */
+const mostKeptBytes = 1024 * 1024
+const flushMs = 500
 
 /**
  * Lines of JSON on standard output, gathered before they are written: a line that waits costs a request nothing. No
@@ -58,9 +62,12 @@ export function jsonLog(level: LogLevel): Log {
     dest: 1,
     minLength: 2048,
     maxWrite: 4096,
+    maxLength: mostKeptBytes,
     sync: false,
     periodicFlush: 200,
   })
+  // Whoever read the log has gone. That is no reason not to serve.
+  destination.on('error', () => {})
   const logger = pino(
     { level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
     destination,
@@ -73,7 +80,15 @@ export function jsonLog(level: LogLevel): Log {
     setLevel: next => {
       logger.level = next
     },
-    flush: () => destination.flushSync(),
+    // Not flushSync: where the other end has gone it tries for ever.
+    flush: () =>
+      new Promise(resolve => {
+        const late = setTimeout(resolve, flushMs)
+        destination.flush(() => {
+          clearTimeout(late)
+          resolve()
+        })
+      }),
   }
 }
 

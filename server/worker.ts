@@ -45,7 +45,7 @@ async function run(first: Settings): Promise<void> {
     observe({ event: 'stopped', unfinished })
     if ('sender' in sender) await sender.sender.close()
     await close()
-    log.flush()
+    await log.flush()
     process.disconnect?.()
   }
   if ('missing' in sender) observe({ event: 'sendfile missing', reason: sender.missing })
