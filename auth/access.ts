@@ -43,20 +43,18 @@ export function parsePrincipalName(text: string): PrincipalName | undefined {
   return fits ? (text as PrincipalName) : undefined
 }
 
+/** A principal by name alone: what tokens and commands say. Groups are looked up when it is asked what it may do. */
+export type Identity =
+  | { readonly kind: 'anonymous' }
+  | { readonly kind: 'user' | 'robot' | 'workload'; readonly name: PrincipalName }
+
 /**
  * A word for each principal, different for different ones: by it uploads are counted, manifests remember who pushed
  * them, tokens name their subject, and the audit its actor.
  */
-export function wordOf(principal: Principal): string {
+export function wordOf(principal: Identity): string {
   return principal.kind === 'anonymous' ? 'anonymous' : `${principal.kind}:${principal.name}`
 }
-
-/** A principal by name alone: what tokens and commands say. Groups are looked up when it is asked what it may do. */
-export type Identity = Principal extends infer Kind
-  ? Kind extends Principal
-    ? Omit<Kind, 'groups'>
-    : never
-  : never
 
 /** What `parseIdentity` takes, for messages. */
 export const identityForm = 'NAME, robot:NAME, workload:NAME or anonymous'

@@ -26,7 +26,9 @@ const knownTo: Readonly<Record<string, readonly string[]>> = {
   zod: ['server/config', 'docs/'],
   yaml: ['server/config', 'docs/'],
   koffi: ['kernel/syscalls.ts', 'bench/'],
+  jose: ['auth/tokens.ts'],
   'lru-cache': [
+    'auth/tokens.ts',
     'storage/cached.ts',
     'storage/folder-listing.ts',
     'storage/repositories.ts',
