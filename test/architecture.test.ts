@@ -28,6 +28,7 @@ const knownTo: Readonly<Record<string, readonly string[]>> = {
   koffi: ['kernel/syscalls.ts', 'bench/'],
   jose: ['auth/tokens.ts'],
   'lru-cache': [
+    'auth/throttle.ts',
     'auth/tokens.ts',
     'storage/cached.ts',
     'storage/folder-listing.ts',
