@@ -27,6 +27,7 @@ const knownTo: Readonly<Record<string, readonly string[]>> = {
   yaml: ['server/config', 'docs/'],
   koffi: ['kernel/syscalls.ts', 'bench/'],
   jose: ['auth/tokens.ts'],
+  bcryptjs: ['auth/bcrypt.ts'],
   'lru-cache': [
     'auth/throttle.ts',
     'auth/tokens.ts',
