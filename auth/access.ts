@@ -56,9 +56,6 @@ export function wordOf(principal: Identity): string {
   return principal.kind === 'anonymous' ? 'anonymous' : `${principal.kind}:${principal.name}`
 }
 
-/** What `parseIdentity` takes, for messages. */
-export const identityForm = 'NAME, robot:NAME, workload:NAME or anonymous'
-
 /** The reverse of `wordOf`; a bare name is a user's. Undefined for what names nobody. */
 export function parseIdentity(word: string): Identity | undefined {
   if (word === 'anonymous') return { kind: 'anonymous' }

@@ -5,7 +5,7 @@
 import { type PrincipalName, parsePrincipalName, principalNameForm } from './access.ts'
 
 /** A file that cannot be used. Says which line, and nothing of what is in it. */
-export class HtpasswdError extends Error {
+class HtpasswdError extends Error {
   override readonly name = 'HtpasswdError'
   /** Counted from 1. */
   readonly line: number

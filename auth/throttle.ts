@@ -73,9 +73,11 @@ export function throttle({ now }: ThrottleSettings): Throttle {
   }
 
   return {
-    admit({ account, address, secret }) {
+    admit({ account: name, address, secret }) {
       const { host, net } = networkOf(address)
-      const mark = markOf(account, secret)
+      const mark = markOf(name, secret)
+      // Marks are short, whatever somebody sends for a name.
+      const account = markOf(name)
       const pair = `${net} ${account}`
       const proof = `${net} ${mark}`
       const prove = () => {
