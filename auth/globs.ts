@@ -67,7 +67,8 @@ function compile(text: string, parts: readonly string[]): Glob['matches'] {
     .map(part => `${part}/`)
     .join('')
   if (wild === parts.length - 1 && parts[wild] === '**')
-    return name => name.length > prefix.length && name.startsWith(prefix)
+    // No name ends with a slash, so something follows the prefix.
+    return name => name.startsWith(prefix)
   const elements = parts.slice(wild).flatMap(elementsOf)
   return (name, user) =>
     name.startsWith(prefix) &&

@@ -90,7 +90,7 @@ function parseScope(scope: string): Access | undefined {
   // A name may hold a colon of its own, that of a port: so the first and the last are those that part.
   const first = scope.indexOf(':')
   const last = scope.lastIndexOf(':')
-  if (first < 0 || first === last) return undefined
+  if (first === last) return undefined
   const [, type] = /^([a-z0-9]+)(?:\([a-z0-9]+\))?$/.exec(scope.slice(0, first)) ?? []
   const name = scope.slice(first + 1, last)
   const asked = scope.slice(last + 1).split(',')

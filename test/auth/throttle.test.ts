@@ -100,6 +100,24 @@ it('lets a secret through from where it was right, whatever others do, for 30 da
   expect(bob.right('correct')).toMatch(/^in/)
 })
 
+it('does not let it through from where it was never right', () => {
+  const { from } = door()
+  from('192.0.2.7').right('correct')
+  expect(
+    from('198.51.100.7')
+      .wrong(...guesses(10), 'correct')
+      .at(-1),
+  ).toMatch(/^in/)
+})
+
+it('counts nobody who is right, however many share an address or an account', () => {
+  const { from } = door()
+  for (let index = 0; index < 150; index++) {
+    expect(from('192.0.2.7', `user${index}`).right(`secret ${index}`)).toBe('after 0')
+    expect(from(`198.51.${index}.7`, 'robot').right(`secret ${index}`)).toBe('after 0')
+  }
+})
+
 it('lets nothing else through there', () => {
   const { from } = door()
   const bob = from('192.0.2.7')
