@@ -1,0 +1,33 @@
+import { LRUCache } from 'lru-cache'
+
+export interface Rate {
+  /** What can be asked for in the long run. */
+  readonly perMinute: number
+  /** What can be asked for at once after a pause. */
+  readonly burst: number
+}
+
+/**
+ * Counts one request of somebody: 0 when it may go on, otherwise how many seconds to wait. A request that is refused
+ * costs nothing, so who waits as long as that is taken.
+ */
+export type TakeTurn = (who: string) => number
+
+/** Who has asked for nothing for the longest time is forgotten first: it has its whole burst again anyway. */
+const mostKnown = 10_000
+
+/** A bucket for each principal or address, which fills by and by (token bucket). `now` is in ms and never goes back. */
+export function rateLimit({ perMinute, burst }: Rate, now: () => number): TakeTurn {
+  const msEach = 60_000 / perMinute
+  // When the bucket is full again: one number says it all.
+  const fullAtMs = new LRUCache<string, number>({ max: mostKnown })
+
+  return who => {
+    const nowMs = now()
+    const nextFullMs = Math.max(fullAtMs.get(who) ?? 0, nowMs) + msEach
+    const waitMs = nextFullMs - nowMs - burst * msEach
+    if (waitMs > 0) return Math.ceil(waitMs / 1_000)
+    fullAtMs.set(who, nextFullMs)
+    return 0
+  }
+}
