@@ -7,6 +7,7 @@ import { type Level, levels, type Principal } from '../../auth/access.ts'
 import { policyOf } from '../../auth/policy.ts'
 import { parseRule } from '../../auth/rules.ts'
 import { anonymous, repository, robot, user, workload } from '../helpers/principals.ts'
+import { randomFrom } from '../helpers/random.ts'
 
 interface Line {
   readonly level: Level
@@ -44,20 +45,7 @@ function oracle(lines: readonly Line[], who: Principal, name: string): Level | u
   return levels.findLast(level => granted.some(line => line.level === level))
 }
 
-/** Mulberry32: small, and the same everywhere. */
-function randomFrom(seed: number) {
-  let state = seed
-  return (below: number) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
-  }
-}
-
-const random = randomFrom(Number(process.env.SEED ?? 4))
-const oneOf = <Item>(items: readonly [Item, ...Item[]]): Item => items[random(items.length)] ?? items[0]
-const several = <Item>(most: number, make: () => Item) => Array.from({ length: 1 + random(most) }, make)
+const { oneOf, several } = randomFrom(Number(process.env.SEED ?? 4))
 
 const randomName = () => several(4, () => oneOf(['a', 'b', 'ab', 'aab', 'c'])).join('/')
 const randomGlob = () =>
