@@ -24,7 +24,7 @@ export interface ImageReference extends RepositoryReference {
 const label = '[a-z0-9](?:[a-z0-9-]*[a-z0-9])?'
 const hostPattern = new RegExp(`^(?:${label}(?:\\.${label})*|\\[[0-9a-f:.]+\\])(?::\\d{1,5})?$`)
 
-const dockerHub = 'docker.io'
+export const dockerHub = 'docker.io'
 
 /** `host[:port]`. Throws NAME_INVALID. */
 export function parseHost(text: string): string {
