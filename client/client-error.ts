@@ -10,6 +10,11 @@ export class ClientError extends Error {
   }
 }
 
+/** Whether the registry said that there is no such thing. */
+export function isMissing(error: unknown): error is ClientError {
+  return error instanceof ClientError && error.status === 404
+}
+
 /** Somebody else's text for a terminal: without what could move its cursor or break a line. */
 function oneLine(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim()
