@@ -16,6 +16,6 @@ export function isMissing(error: unknown): error is ClientError {
 }
 
 /** Somebody else's text for a terminal: without what could move its cursor or break a line. */
-function oneLine(text: string): string {
+export function oneLine(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim()
 }

@@ -38,7 +38,7 @@ export function parseHost(text: string): string {
 }
 
 /** `host[:port]/name`. Throws NAME_INVALID. */
-function parseRepositoryReference(text: string): RepositoryReference {
+export function parseRepositoryReference(text: string): RepositoryReference {
   const slash = text.indexOf('/')
   if (slash < 0)
     throw new RegistryError('NAME_INVALID', {
