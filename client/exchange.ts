@@ -126,7 +126,6 @@ async function send(request: ClientRequest, body: Body, io: Io): Promise<void> {
         await new Promise<void>(resolve => {
           wake = resolve
         })
-      if (isOver) return
     }
     request.end()
   } catch (error) {

@@ -107,6 +107,17 @@ it('tries another token once when one is refused', async () => {
   ])
 })
 
+it('gets one new token for all whose old one is refused', async () => {
+  let good = 'Bearer t1'
+  await using server = await tokenRegistry(header => header === good)
+  const registry = client(server)
+  await tags(registry)
+  good = 'Bearer t2'
+
+  expect(await Promise.all([tags(registry), tags(registry), tags(registry)])).toEqual([['1'], ['1'], ['1']])
+  expect(server.asked.filter(isRealm)).toHaveLength(2)
+})
+
 it('gives up when the second token is refused as well', async () => {
   await using server = await tokenRegistry(() => false)
 
@@ -114,16 +125,17 @@ it('gives up when the second token is refused as well', async () => {
   expect(server.asked).toHaveLength(3)
 })
 
-it('gets another token when one has expired', async () => {
+it('gets one other token for all when one has expired', async () => {
   vi.useFakeTimers({ toFake: ['Date'], now: 0 })
   try {
     await using server = await tokenRegistry(header => header !== undefined)
     const registry = client(server)
     await tags(registry)
     vi.setSystemTime(61_000)
-    await tags(registry)
+    await Promise.all([tags(registry), tags(registry)])
 
-    expect(authorizations(server)).toEqual([undefined, undefined, 'Bearer t1', undefined, 'Bearer t2'])
+    const second = [undefined, 'Bearer t2', 'Bearer t2']
+    expect(authorizations(server)).toEqual([undefined, undefined, 'Bearer t1', ...second])
   } finally {
     vi.useRealTimers()
   }

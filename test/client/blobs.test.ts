@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { expect, it } from 'vitest'
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
+import { expect, it, vi } from 'vitest'
 import { bytesBody } from '../../client/exchange.ts'
 import { registryClient } from '../../client/registry-client.ts'
 import { parseRepositoryName } from '../../oci/names.ts'
@@ -41,6 +41,19 @@ it('takes a blob over from another repository, or sends it where that one has no
   await blobsAt(host).upload(digest, { body: bytesBody(bytes) }, io)
   expect(await blobsAt(host, there).upload(digest, source, io)).toBe('mounted')
   expect(await blobsAt(host, there).has(digest, io)).toBe(true)
+})
+
+it('goes on with the upload that a registry begins instead of a mount', async () => {
+  await using server = await scriptedServer(({ method }) =>
+    method === 'POST' ? { status: 202, headers: { Location: '/begun' } } : { status: 201 },
+  )
+
+  await blobsAt(server.host).upload(digest, { body: bytesBody(bytes), mountFrom: app }, io)
+
+  expect(server.asked.map(({ method, path }) => `${method} ${path.split('?')[0]}`)).toEqual([
+    'POST /v2/team/app/blobs/uploads/',
+    'PUT /begun',
+  ])
 })
 
 it('sends a blob where a mount is refused', async () => {
@@ -128,13 +141,12 @@ it('sends a body again, from its beginning, when it is let in at the second try'
   expect(server.asked.slice(1).map(({ body }) => body.equals(bytes))).toEqual([true, true])
 })
 
-it('stops sending when it is refused', async () => {
+it('stops sending when it is refused, and gives the connection up', async () => {
+  let connection: Socket | undefined
   const server = createServer((req, res) => {
     if (req.method === 'POST') return res.writeHead(202, { Location: '/up' }).end()
-    return req.once('data', () => {
-      req.pause()
-      res.writeHead(413, { 'Content-Length': 0 }).end()
-    })
+    connection = req.socket
+    return req.once('data', () => res.writeHead(413, { 'Content-Length': 0 }).end())
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   // A TCP server's address is never a string.
@@ -152,6 +164,7 @@ it('stops sending when it is refused', async () => {
     status: 413,
   })
   expect(pulled).toBeLessThan(2 ** 26)
+  await vi.waitFor(() => expect(connection?.destroyed).toBe(true))
   server.close().closeAllConnections()
 })
 
@@ -169,22 +182,23 @@ it('fails as its source does', async () => {
 })
 
 it('asks again when a connection at rest has ended', async () => {
-  let connections = 0
-  const server = createServer((_, res) => res.end()).listen(0, '127.0.0.1')
-  server.on('connection', socket => {
-    connections++
-    let requests = 0
+  const requests: number[] = []
+  const server = createTcpServer(socket => {
+    const connection = requests.push(0) - 1
     socket.on('data', () => {
-      if (++requests === 2) socket.resetAndDestroy()
+      requests[connection] = (requests[connection] ?? 0) + 1
+      if (requests[connection] === 2) socket.resetAndDestroy()
+      else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
     })
   })
+  server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   const blobs = blobsAt(`127.0.0.1:${port}`)
 
   expect([await blobs.has(digest, io), await blobs.has(digest, io)]).toEqual([true, true])
-  expect(connections).toBe(2)
-  server.close().closeAllConnections()
+  expect(requests).toEqual([2, 1])
+  server.close()
 })
 
 it('ends when it is told to', async () => {

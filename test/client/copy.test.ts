@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { expect, it } from 'vitest'
 import { type CopyEvent, copyImage } from '../../client/copy.ts'
 import { parsePlatform } from '../../client/platform.ts'
@@ -172,6 +175,34 @@ it('names nothing at the destination when the source sends other bytes', async (
     /holds other bytes than those of sha256:/,
   )
   expect(to.tap.exchanges.filter(({ path }) => path.includes('/manifests/'))).toEqual([])
+})
+
+it('lets go of everything when one blob fails', async () => {
+  const one = image({ seed: 'stuck', layers: [5_000, 6_000] })
+  const begun = Promise.withResolvers<void>()
+  const cut = Promise.withResolvers<void>()
+  await using to = await open()
+  const stuck = createServer(async (req, res) => {
+    if (req.url?.endsWith(one.blobs[1]?.descriptor.digest ?? '')) {
+      req.socket.once('close', () => cut.resolve())
+      res.flushHeaders()
+      return begun.resolve()
+    }
+    await begun.promise
+    res.writeHead(500).end()
+  }).listen(0, '127.0.0.1')
+  await once(stuck, 'listening')
+  // A TCP server's address is never a string.
+  const { port } = stuck.address() as AddressInfo
+  const from = registryClient(`127.0.0.1:${port}`, { credentials: async () => undefined }).repository(
+    parseRepositoryName('app'),
+  )
+  const top = { ...one.descriptor, bytes: one.bytes }
+  const request = { from, to: to.repository('copy'), canMount: false, image: top, as: tag }
+
+  await expect(copyImage({ ...request, observe() {} }, io)).rejects.toThrow(/^blob \S+ of \S+\/app: 500$/)
+  await cut.promise
+  stuck.close()
 })
 
 it('copies no index that is nested without end', async () => {

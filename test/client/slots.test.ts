@@ -50,5 +50,6 @@ it('begins nothing more after a failure', async () => {
   })
 
   await expect(failing).rejects.toThrow('no')
+  for (const _ of items) await new Promise(setImmediate)
   expect(started).toEqual([0, 1, 2])
 })
