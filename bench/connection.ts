@@ -1,6 +1,6 @@
 import type { Poller } from './socket.ts'
 
-/** HTTP/1.1 over one kept connection, as little of it as the registries' answers to the bench need. */
+/** HTTP/1.1 over a kept connection, as little of it as the registries' answers to the bench need. */
 export interface Connection {
   /** All of it. The number of bytes. */
   send(bytes: Uint8Array): Promise<number>
@@ -26,8 +26,9 @@ interface Head {
 const maxHeadBytes = 8192
 
 export function openConnection(poller: Poller, port: number): Connection {
-  const socket = poller.connect(port)
+  let socket = poller.connect(port)
   const head = Buffer.alloc(maxHeadBytes)
+  let closing = false
 
   async function readHead(): Promise<Head> {
     let filled = 0
@@ -49,7 +50,18 @@ export function openConnection(poller: Poller, port: number): Connection {
         `status ${status}, expected ${expectedStatus}: ${surplus.toString('latin1', 0, 160).trim()}`,
       )
     }
+    if (/^close$/i.test(field(text, 'connection') ?? '')) closing = true
     return { text, surplus }
+  }
+
+  /** A server may end a connection with its answer (RFC 9112, 9.6); the next request then takes another. */
+  function send(bytes: Uint8Array): Promise<number> {
+    if (closing) {
+      socket.close()
+      socket = poller.connect(port)
+      closing = false
+    }
+    return socket.send(bytes)
   }
 
   async function answer(expectedStatus: number): Promise<Answer> {
@@ -84,7 +96,7 @@ export function openConnection(poller: Poller, port: number): Connection {
     return { bodyBytes: lengthOf(text), location: '' }
   }
 
-  return { send: bytes => socket.send(bytes), answer, answerToHead, close: () => socket.close() }
+  return { send, answer, answerToHead, close: () => socket.close() }
 }
 
 function lengthOf(head: string): number {

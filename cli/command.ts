@@ -22,8 +22,10 @@ export interface CommandDescription<O extends Options> {
   /** The rest of what to know, if there is any, in whole lines. */
   readonly details?: readonly string[]
   readonly options: O
+  /** What it takes beside options, as --help names it: `REF`; the last one may be repeated: `TAG…`. */
+  readonly operands?: readonly string[]
   readonly example: string
-  run(values: Values<O>): Promise<Outcome>
+  run(values: Values<O>, operands: readonly string[]): Promise<Outcome>
 }
 
 export interface Command {
@@ -36,13 +38,13 @@ export interface Command {
 const helpOption = { type: 'boolean', short: 'h', does: 'this text' } as const satisfies Option
 
 export function command<const O extends Options>(description: CommandDescription<O>): Command {
-  const { summary, details = [], options, example, run } = description
+  const { summary, details = [], options, operands = [], example, run } = description
   const all = { ...options, help: helpOption }
   return {
     summary,
     help: name =>
       [
-        `usage: slipway ${name} [options]`,
+        ['usage: slipway', name, '[options]', ...operands].join(' '),
         '',
         `${summary[0]?.toUpperCase()}${summary.slice(1)}.`,
         ...details,
@@ -54,7 +56,10 @@ export function command<const O extends Options>(description: CommandDescription
         'example:',
         `  ${example}`,
       ].join('\n'),
-    run: async args => run(parse(args, options)),
+    run: async args => {
+      const { values, positionals } = parse(args, options, operands)
+      return run(values, counted(positionals, operands))
+    },
   }
 }
 
@@ -68,12 +73,27 @@ function spelling(name: string, { short, value }: Option): string {
   return `${short ? `-${short}, ` : ''}--${name}${value ? ` ${value}` : ''}`
 }
 
-function parse<const O extends Options>(args: readonly string[], options: O): Values<O> {
+function parse<const O extends Options>(
+  args: readonly string[],
+  options: O,
+  operands: readonly string[],
+): { readonly values: Values<O>; readonly positionals: readonly string[] } {
   try {
-    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values
+    return parseArgs({ args: [...args], options, strict: true, allowPositionals: operands.length > 0 })
   } catch (error) {
     throw explain(error, options) ?? error
   }
+}
+
+function counted(given: readonly string[], operands: readonly string[]): readonly string[] {
+  const expected = operands.join(' ')
+  const missing = operands[given.length]
+  if (missing !== undefined)
+    throw new UsageError(`${missing.replace('…', '')} is missing: expected ${expected}`)
+  const isOpen = operands.at(-1)?.endsWith('…')
+  const extra = isOpen ? undefined : given[operands.length]
+  if (extra !== undefined) throw new UsageError(`unexpected argument ${extra}: expected ${expected}`)
+  return given
 }
 
 /** parseArgs's complaint in one line of ours; undefined when it is something else. */

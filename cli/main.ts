@@ -4,6 +4,7 @@ import { enableCompileCache } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { isNativeError } from 'node:util/types'
 import { type Command, columns, command, type Outcome } from './command.ts'
+import { imageCommands } from './image-commands.ts'
 import { jsonOption, settingOptions } from './options.ts'
 import { UsageError, unknownWord } from './usage.ts'
 
@@ -32,6 +33,7 @@ const commands: Readonly<Record<string, Command>> = {
       return check(flags, { json, print })
     },
   }),
+  ...imageCommands(print),
 }
 
 const statuses = { done: 0, failed: 1, misused: 2, found: 3 } as const

@@ -19,3 +19,9 @@ export const settingOptions = {
 } as const satisfies Record<string, Option>
 
 export const jsonOption = { type: 'boolean', does: 'print one JSON object' } as const satisfies Option
+
+/** Of the commands that ask a registry. */
+export const clientOptions = {
+  'plain-http': { type: 'boolean', does: 'no TLS; on this machine none is expected anyway' },
+  'log-level': { type: 'string', value: 'LEVEL', does: 'debug: say where it failed' },
+} as const satisfies Record<string, Option>

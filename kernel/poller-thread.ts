@@ -5,25 +5,7 @@ import { dirname, extname } from 'node:path'
 import { getSystemErrorName } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import type { Syscalls } from './syscalls.ts'
-
-export interface SendCommand {
-  readonly kind: 'send'
-  /** A descriptor that is used for this transfer only; it names the transfer. */
-  readonly socket: number
-  readonly file: number
-  readonly start: number
-  readonly end: number
-}
-
-export type Command = SendCommand | { readonly kind: 'cancel'; readonly socket: number }
-
-/** The end of a transfer. From here on the thread knows neither of its descriptors. */
-export interface Report {
-  readonly socket: number
-  readonly sentBytes: number
-  /** An errno name; undefined when all was sent. */
-  readonly failure: string | undefined
-}
+import type { Command, Report } from './transfers.ts'
 
 export interface PollerSetup {
   readonly epoll: number
@@ -42,10 +24,11 @@ const THREAD_LIMITS = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1,
 const ONE = new BigUint64Array([1n])
 
 /**
- * Resolves when the thread is ready; throws when it cannot run. It never keeps the process alive. `onEnd` is called
+ * Resolves when a thread of this name is ready; throws when it cannot run. It never keeps the process alive. `onEnd` is called
  * once, when the thread is gone, with the cause unless `stop` was called.
  */
 export async function startPoller(
+  name: string,
   syscalls: Syscalls,
   onReport: (report: Report) => void,
   onEnd: (cause: Error | undefined) => void,
@@ -60,7 +43,7 @@ export async function startPoller(
     throw new Error(`no descriptor for the thread: ${getSystemErrorName(Math.min(wakeup, epoll))}`)
   }
 
-  const worker = startWorker({ epoll, wakeup })
+  const worker = startWorker(name, { epoll, wakeup })
   const ready = Promise.withResolvers<void>()
   const gone = Promise.withResolvers<void>()
   let state: 'starting' | 'running' | 'stopping' | 'gone' = 'starting'
@@ -105,12 +88,12 @@ export async function startPoller(
   }
 }
 
-function startWorker(setup: PollerSetup): Worker {
+function startWorker(name: string, setup: PollerSetup): Worker {
   const file = new URL(`./poller${extname(import.meta.filename)}`, import.meta.url)
   // Without the cache the thread loads the type stripper once more, and takes more than twice the memory.
   const cache = getCompileCacheDir()
   return new Worker(file, {
-    name: 'file-sender',
+    name,
     workerData: setup,
     resourceLimits: THREAD_LIMITS,
     execArgv: [],

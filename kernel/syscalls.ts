@@ -28,6 +28,8 @@ export const EPOLLET = 0x8000_0000
 export interface Syscalls {
   /** sendfile(2): moves up to `count` bytes of `file` at `offset` into `socket`. 0: the file ends before `offset`. */
   sendfile(socket: number, file: number, offset: number, count: number): number
+  /** recv(2): up to `count` bytes into the beginning of `buffer`. 0: the sender has ended. */
+  receive(socket: number, buffer: Uint8Array, count: number): number
   /** posix_fadvise(2), WILLNEED: starts to read `count` bytes at `offset` into the page cache. */
   willNeed(file: number, offset: number, count: number): number
   /** A second descriptor, closed on exec, of the same open file or socket. */
@@ -70,6 +72,7 @@ function bind(koffi: typeof import('koffi').default): Syscalls {
     }
   }
   const sendfile = define('int64_t sendfile(int socket, int file, int64_t *offset, size_t count)')
+  const recv = define('int64_t recv(int socket, void *buffer, size_t count, int flags)')
   const fadvise = define('int posix_fadvise(int fd, int64_t offset, int64_t count, int advice)')
   const fcntl = define('int fcntl(int fd, int command, ...)')
   const eventfd = define('int eventfd(unsigned int initial, int flags)')
@@ -86,6 +89,7 @@ function bind(koffi: typeof import('koffi').default): Syscalls {
       offsetCell[0] = BigInt(offset)
       return sendfile(socket, file, offsetCell, count)
     },
+    receive: (socket, buffer, count) => recv(socket, buffer, count, 0),
     // The one call here that returns its errno, not negated, instead of setting it.
     willNeed: (file, offset, count) => -fadvise(file, offset, count, POSIX_FADV_WILLNEED),
     duplicate: fd => fcntl(fd, F_DUPFD_CLOEXEC, 'int', 0),

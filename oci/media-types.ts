@@ -11,6 +11,9 @@ const kinds: ReadonlyMap<string, 'image' | 'index'> = new Map([
   [dockerList, 'index'],
 ])
 
+/** Every media type that says it is a manifest's. */
+export const manifestTypes: readonly string[] = [...kinds.keys()]
+
 /** What a known media type promises about the body. */
 export const kindOf = (mediaType: string) => kinds.get(mediaType)
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { RegistryError } from '../oci/errors.ts'
+import { releaseBody } from './held-body.ts'
 
 /** How fast a body must arrive. */
 export interface Pace {
@@ -29,9 +30,24 @@ export function bodyLength(req: IncomingMessage): number | undefined {
   return req.headers['transfer-encoding'] === undefined ? 0 : undefined
 }
 
-/** Must be called before a body is read. */
-function begin(req: IncomingMessage, res: ServerResponse): void {
+/** Tells a client that waits for it to send its body. */
+export function admitBody(req: IncomingMessage, res: ServerResponse): void {
   if (expected.delete(req)) res.writeContinue()
+}
+
+/** Must be called before Node is to read a body. */
+function begin(req: IncomingMessage, res: ServerResponse): void {
+  releaseBody(req)
+  admitBody(req, res)
+}
+
+const taken = new WeakMap<IncomingMessage, { whole: boolean }>()
+
+/** Notes that a body is not Node's to read any more. What is returned says whether it was received to its end. */
+export function markTaken(req: IncomingMessage): { whole: boolean } {
+  const state = { whole: false }
+  taken.set(req, state)
+  return state
 }
 
 /**
@@ -98,12 +114,16 @@ export function isUnread(req: IncomingMessage): boolean {
  */
 export function refuseBody(req: IncomingMessage, res: ServerResponse): void {
   const { socket } = req
+  const without = taken.get(req)
+  if (without?.whole) return
+  releaseBody(req)
   // Node would destroy the connection as soon as the answer is handed to the kernel.
   socket.destroySoon = () => socket.end()
   const before = socket.bytesRead
   const close = () => socket.destroy()
   const timer = setTimeout(close, lingerMs)
   timer.unref()
+  if (without) return
   req.on('data', () => {
     if (socket.bytesRead - before > lingerBytes && res.writableFinished) close()
   })

@@ -2,8 +2,8 @@
  * The settings: one schema is their types, their defaults and (through docs/configuration.ts) their documentation.
  * The only place that reads the environment.
  */
-import { availableParallelism } from 'node:os'
-import { resolve } from 'node:path'
+import { availableParallelism, homedir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { formatListenAddress, isLocal, parseListenAddress } from './addresses.ts'
@@ -147,6 +147,11 @@ export interface LoadOptions {
   readonly flags?: SettingFlags
   readonly env?: Environment
   readonly cwd?: string
+}
+
+/** Where Docker's clients keep what they know of registries. */
+export function dockerFolder(env: Environment = process.env): string {
+  return env.DOCKER_CONFIG || join(homedir(), '.docker')
 }
 
 /** Reads the settings: a flag beats the environment, which beats the file. Throws SettingsError. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ParameterizedContext } from 'koa'
 import type { AccessPolicy, Principal } from '../auth/access.ts'
+import type { FileReceiver } from '../kernel/receiver.ts'
 import type { FileSender } from '../kernel/sender.ts'
 import type { Io } from '../oci/io.ts'
 import type { Registry } from '../storage/registry.ts'
@@ -22,6 +23,8 @@ export interface Services {
   url(): string
   /** The fast way out for local files, where there is one. */
   readonly sender: FileSender | undefined
+  /** The fast way into local files, where there is one. */
+  readonly receiver: FileReceiver | undefined
 }
 
 /** What is known of a request, in the order in which it becomes known. */

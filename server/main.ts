@@ -2,6 +2,7 @@
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { openToAll } from '../auth/access.ts'
+import type { FileReceiver } from '../kernel/receiver.ts'
 import type { FileSender } from '../kernel/sender.ts'
 import { cached } from '../storage/cached.ts'
 import { localRegistry } from '../storage/local-registry.ts'
@@ -10,6 +11,7 @@ import type { ListenAddress } from './addresses.ts'
 import { createApp } from './app.ts'
 import { type Pace, usualPace } from './body.ts'
 import type { Settings } from './config.ts'
+import { holdBody } from './held-body.ts'
 import { createHttpServer, type HttpLimits, usualLimits } from './http.ts'
 import type { Observe } from './observe.ts'
 
@@ -23,6 +25,7 @@ export interface Parts {
   settings(): Settings
   readonly observe: Observe
   readonly sender: FileSender | undefined
+  readonly receiver: FileReceiver | undefined
   /** What one client may take; the usual where nothing is said. */
   readonly limits?: HttpLimits
   readonly pace?: Pace
@@ -41,6 +44,7 @@ export async function startServer({
   settings,
   observe,
   sender,
+  receiver,
   limits = usualLimits,
   pace = usualPace,
 }: Parts): Promise<RunningServer> {
@@ -57,13 +61,21 @@ export async function startServer({
     policy: openToAll,
     observe,
     sender,
+    receiver,
     pace,
     manifestBytes: () => settings().limits.manifestBytes,
     url: () => settings().url ?? '',
   }
   const handle = createApp(services).callback()
   const listening = settings().listen.map(async address => {
-    const server = createHttpServer((req, res) => void handle(req, res), observe, limits)
+    const server = createHttpServer(
+      (req, res) => {
+        if (receiver) holdBody(req)
+        void handle(req, res)
+      },
+      observe,
+      limits,
+    )
     return { server, address: await listen(server, address) }
   })
   const servers = await Promise.all(listening)

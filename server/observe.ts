@@ -23,6 +23,7 @@ export type Observation =
   | { readonly event: 'client error'; readonly from: string | undefined; readonly code: string | undefined }
   | { readonly event: 'sendfile missing'; readonly reason: string }
   | { readonly event: 'sendfile lost'; readonly error: unknown }
+  | { readonly event: 'receiver lost'; readonly error: unknown }
   | { readonly event: 'purged'; readonly uploads: number }
   | { readonly event: 'job failed'; readonly job: string; readonly error: unknown }
   | { readonly event: 'settings'; readonly needRestart: readonly string[] }
@@ -119,6 +120,7 @@ const levels: { readonly [E in Observation['event']]?: LogLevel } = {
   'job failed': 'error',
   'settings refused': 'error',
   'sendfile lost': 'error',
+  'receiver lost': 'error',
   'worker ended': 'warn',
   'client error': 'debug',
 }

@@ -2,10 +2,12 @@
 import { read } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { type FileSender, SendError } from '../kernel/sender.ts'
+import { TransferError } from '../kernel/mover.ts'
+import type { FileSender } from '../kernel/sender.ts'
 import type { Io } from '../oci/io.ts'
 import type { ByteRange } from '../storage/object-store.ts'
 import { bufferPool } from './buffer-pool.ts'
+import { descriptorOf } from './handle.ts'
 
 /** Up to here one read and one write are cheaper than any hand-over. */
 const SMALL_BYTES = 64 * 1024
@@ -62,7 +64,7 @@ async function sendByKernel(
   sender: FileSender | undefined,
 ): Promise<boolean> {
   const { res, socket, io } = to
-  if (sender === undefined || 'encrypted' in socket) return false
+  if (sender === undefined || descriptorOf(socket) === undefined) return false
   res.flushHeaders()
   // What Node still holds goes first: this callback comes after all writes before it.
   if (socket.writableLength > 0) await unlessGone(to, done => socket.write('', done))
@@ -79,7 +81,7 @@ async function sendByKernel(
   try {
     await sender.send(socketFd, fd, start, end, stop)
   } catch (error) {
-    if (error instanceof SendError && error.sentBytes === 0) return false
+    if (error instanceof TransferError && error.moved === 0) return false
     throw error
   } finally {
     io.signal.removeEventListener('abort', abort)
@@ -117,13 +119,6 @@ async function sendByBuffers(to: Destination, fd: number, { start, end }: ByteRa
     await reading.catch(() => {})
     for (const buffer of buffers) pool.giveBack(buffer, { reusable })
   }
-}
-
-/** The descriptor of a connected TCP or unix socket. */
-function descriptorOf(socket: Socket): number | undefined {
-  // Node has no public word for it: every libuv stream handle has `fd`, -1 when closed.
-  const fd: unknown = (socket as { _handle?: { fd?: unknown } | null })._handle?.fd
-  return typeof fd === 'number' && fd >= 0 ? fd : undefined
 }
 
 function readFully(fd: number, buffer: Buffer, position: number): Promise<Buffer> {

@@ -8,6 +8,7 @@ import { mountBlob } from './blobs.ts'
 import { bodyLength, openBody } from './body.ts'
 import type { Context, Services } from './context.ts'
 import type { OperationOf } from './operations.ts'
+import { canReceiveFile, receiveFile } from './receive-file.ts'
 
 /** Chunks may be of any length: a folder appends what comes. */
 const chunkMinLength = 1
@@ -25,7 +26,7 @@ function created({ url }: Services, name: RepositoryName, digest: Digest): Answe
 }
 
 /** The request's body as an upload takes it. UPLOAD_INVALID where its headers contradict each other. */
-function bodyOf({ pace }: Services, ctx: Context): UploadBody {
+function bodyOf({ pace, receiver }: Services, ctx: Context): UploadBody {
   const range = parseContentRange(ctx.get('Content-Range') || undefined)
   const length = bodyLength(ctx.req)
   if (range === 'invalid')
@@ -37,6 +38,12 @@ function bodyOf({ pace }: Services, ctx: Context): UploadBody {
     get source() {
       return length === 0 ? ctx.req : openBody(ctx.req, ctx.res, pace)
     },
+    // A client that counts its chunks sends more of them, and their hash cannot be gone on with from there.
+    ...(!range &&
+      receiver &&
+      canReceiveFile(ctx.req, receiver) && {
+        move: (fd, algorithm, io) => receiveFile(ctx.req, ctx.res, fd, { algorithm, pace }, receiver, io),
+      }),
     length: length ?? (range && range.end - range.start),
     offset: range?.start,
   }

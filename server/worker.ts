@@ -1,5 +1,6 @@
 /** One of the processes that serve. Its parent (family.ts) says with what, and when to stop. */
 import { flushCompileCache } from 'node:module'
+import { fileReceiver } from '../kernel/receiver.ts'
 import { startFileSender } from '../kernel/sender.ts'
 import { joinFolder } from '../storage/open.ts'
 import type { Settings } from './config.ts'
@@ -33,17 +34,20 @@ async function run(first: Settings): Promise<void> {
 
   const { store, format, close } = await joinFolder(settings.data, settings)
   const sender = await startFileSender(cause => observe({ event: 'sendfile lost', error: cause }))
+  const receiver = fileReceiver(cause => observe({ event: 'receiver lost', error: cause }))
   const server = await startServer({
     store,
     registryId: format.id,
     settings: () => settings,
     observe,
     sender: 'sender' in sender ? sender.sender : undefined,
+    receiver: 'sender' in sender ? receiver : undefined,
   })
   stop = async boundMs => {
     const unfinished = await server.stop(boundMs)
     observe({ event: 'stopped', unfinished })
     if ('sender' in sender) await sender.sender.close()
+    await receiver.close()
     await close()
     await log.flush()
     process.disconnect?.()

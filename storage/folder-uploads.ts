@@ -50,10 +50,12 @@ export function folderUploads(root: string, folders: Folders, referee: Referee):
       return holding(upload, offset === 0 ? O_RDWR | O_CREAT : O_RDWR, async fd => {
         signal.throwIfAborted()
         if ((await file.fstat(fd)).size !== offset) throw new RegistryError('UPLOAD_OUT_OF_ORDER')
-        const stop = () => source.destroy(signal.reason instanceof Error ? signal.reason : undefined)
+        if (offset === 0 && source.move) return source.move(fd, { signal })
+        const { stream } = source
+        const stop = () => stream.destroy(signal.reason instanceof Error ? signal.reason : undefined)
         signal.addEventListener('abort', stop, { once: true })
         try {
-          return await receive(source, fd, offset, witness)
+          return await receive(stream, fd, offset, witness)
         } finally {
           signal.removeEventListener('abort', stop)
         }

@@ -70,7 +70,7 @@ export function memoryStore(): ObjectStore {
       return found && { size: found.bytes.length, modifiedMs: found.modifiedMs }
     },
 
-    async append(upload, source, { offset, witness, signal }) {
+    async append(upload, { stream }, { offset, witness, signal }) {
       const target =
         offset === 0 && !growing.has(upload.id)
           ? { upload, bytes: Buffer.alloc(0), modifiedMs: Date.now(), busy: false }
@@ -79,10 +79,10 @@ export function memoryStore(): ObjectStore {
       if (target.busy) throw new RegistryError('UPLOAD_BUSY')
       if (target.bytes.length !== offset) throw new RegistryError('UPLOAD_OUT_OF_ORDER')
       target.busy = true
-      const stop = () => source.destroy(signal.reason)
+      const stop = () => stream.destroy(signal.reason)
       signal.addEventListener('abort', stop, { once: true })
       try {
-        for await (const chunk of source) {
+        for await (const chunk of stream) {
           witness.update(chunk)
           target.bytes = Buffer.concat([target.bytes, chunk])
           target.modifiedMs = Date.now()

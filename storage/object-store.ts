@@ -77,9 +77,16 @@ export interface Uploaded {
   readonly modifiedMs: number
 }
 
-/** Sees every byte that is appended, once and in order, while it is being stored. */
+/** Sees every byte of a stream that is appended, once and in order, while it is being stored. */
 export interface Witness {
   update(chunk: Uint8Array): void
+}
+
+/** Bytes on their way in. They are taken in one of the two ways, once. */
+export interface Incoming {
+  readonly stream: Readable
+  /** Writes them all to an empty file by itself and returns how many there were; as the stream, it may fail midway. */
+  readonly move?: ((fd: number, io: Io) => Promise<number>) | undefined
 }
 
 export interface AppendOptions extends Io {
@@ -112,7 +119,7 @@ export interface ObjectStore {
    * stored until then stays, and `uploaded` tells how much. One writer at a time: throws UPLOAD_BUSY otherwise.
    * Throws UPLOAD_OUT_OF_ORDER when `offset` is not its size; UPLOAD_UNKNOWN when it is not 0 and the upload is gone.
    */
-  append(upload: Upload, source: Readable, options: AppendOptions): Promise<number>
+  append(upload: Upload, source: Incoming, options: AppendOptions): Promise<number>
   /** All bytes of an upload, to look at again. Undefined when there is no such upload. */
   reread(upload: Upload, io: Io): Promise<Readable | undefined>
   /**

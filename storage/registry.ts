@@ -37,9 +37,19 @@ export interface UploadSession {
   readonly size: number
 }
 
+export interface Moved {
+  readonly bytes: number
+  readonly digest: string
+}
+
 export interface UploadBody {
   /** To be asked for once, and read: a sender may be waiting for that. */
   readonly source: Readable
+  /**
+   * Instead of the source, where it is there: writes all of it to an empty file and returns how many bytes there were,
+   * and their digest in hexadecimal.
+   */
+  readonly move?: ((fd: number, algorithm: Algorithm, io: Io) => Promise<Moved>) | undefined
   /** Bytes that will come, where known. */
   readonly length?: number | undefined
   /** Where the bytes begin, if the client said so. */

@@ -1,16 +1,23 @@
-import { createHash, type Hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { buffer } from 'node:stream/consumers'
-import { LRUCache } from 'lru-cache'
 import { isFault, RegistryError } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
-import { type Algorithm, algorithmOf, type Digest, digestOf, type RepositoryName } from '../oci/names.ts'
+import {
+  type Algorithm,
+  algorithmOf,
+  type Digest,
+  digestOf,
+  hexOf,
+  type RepositoryName,
+} from '../oci/names.ts'
 import { type Blobs, inlineBytes } from './blobs.ts'
-import type { ObjectStore, Upload } from './object-store.ts'
+import type { Incoming, ObjectStore, Upload } from './object-store.ts'
 import { operation } from './record.ts'
 import type { Blob, Pusher, UploadBody, UploadStore } from './registry.ts'
 import type { Repositories } from './repositories.ts'
 import { type SealedUpload, uploadSeal } from './seal.ts'
+import { uploadDigests, type Watch } from './upload-digests.ts'
 
 export interface UploadLimits {
   /** How many uploads an owner may have at once. */
@@ -19,15 +26,6 @@ export interface UploadLimits {
   readonly ttlMs: number
 }
 
-/** A hash of all bytes so far, kept in this process between two requests. */
-interface Live {
-  readonly algorithm: Algorithm
-  readonly hash: Hash
-  readonly size: number
-}
-
-/** So long a client may think between two requests without costing a second read of what it sent. */
-const liveForMs = 15 * 60_000
 /** An owner at the limit loses uploads that have been idle for so long: they were most likely abandoned. */
 const abandonedMs = 3600_000
 
@@ -38,7 +36,7 @@ export function uploads(
   limits: () => UploadLimits,
 ): UploadStore {
   const seal = uploadSeal(store)
-  const live = new LRUCache<string, Live>({ max: 1000, ttl: liveForMs })
+  const digests = uploadDigests()
   const boot = bootId()
   const contextOf = ({ name, owner }: Pusher) => `${name} ${owner}`
 
@@ -75,10 +73,9 @@ export function uploads(
   }
 
   async function sessionOf(pusher: Pusher, upload: Upload, size: number, io: Io) {
-    const known = live.get(upload.id)
-    const digest =
-      known?.size === size ? { algorithm: known.algorithm, hex: known.hash.copy().digest('hex') } : undefined
-    return { address: await seal.close(contextOf(pusher), { upload, size, digest, boot }, io), size }
+    const digest = digests.find(upload.id, size)
+    const said = digest && { algorithm: algorithmOf(digest), hex: hexOf(digest) }
+    return { address: await seal.close(contextOf(pusher), { upload, size, digest: said, boot }, io), size }
   }
 
   /** What did not fit would only keep the disk full. */
@@ -99,24 +96,19 @@ export function uploads(
     if (body.length === 0) return size
     await store.reserve(body.length ?? 0, io)
     if (size === 0) await makeRoom(upload.owner, io)
-    const known = live.get(upload.id)
-    live.delete(upload.id)
-    const reusable = known?.size === size && (size > 0 || known.algorithm === algorithm)
-    const start = reusable ? known : size === 0 ? { algorithm, hash: createHash(algorithm) } : undefined
-    const witness = start?.hash ?? { update() {} }
+    const watch = digests.watch(upload.id, size, algorithm)
     const end = await store
-      .append(upload, body.source, { offset: size, witness, signal: io.signal })
+      .append(upload, incoming(body, watch), { offset: size, witness: watch, signal: io.signal })
       .catch(error => abandonIfFull(upload, error, io))
-    if (start) live.set(upload.id, { ...start, size: end })
+    watch.keep(end)
     if (body.length !== undefined && end - size !== body.length) throw new RegistryError('SIZE_INVALID')
     return end
   }
 
   /** The digest of all bytes: from this process's memory, from the address, or by reading them again. */
   async function digestOfAll({ upload, ...said }: SealedUpload, size: number, algorithm: Algorithm, io: Io) {
-    const known = live.get(upload.id)
-    if (known?.size === size && known.algorithm === algorithm)
-      return digestOf(algorithm, known.hash.copy().digest('hex'))
+    const known = digests.find(upload.id, size)
+    if (known && algorithmOf(known) === algorithm) return known
     if (said.digest?.algorithm === algorithm && said.size === size && said.boot === boot)
       return digestOf(algorithm, said.digest.hex)
     const hash = createHash(algorithm)
@@ -171,7 +163,7 @@ export function uploads(
     async start(pusher, algorithm, io) {
       await store.reserve(0, io)
       const upload = store.begin(pusher.owner)
-      live.set(upload.id, { algorithm, hash: createHash(algorithm), size: 0 })
+      digests.watch(upload.id, 0, algorithm).keep(0)
       return sessionOf(pusher, upload, 0, io)
     },
 
@@ -199,11 +191,11 @@ export function uploads(
         const end = await extend(upload, size, body, algorithmOf(digest), io)
         verify(digest, await digestOfAll(sealed, end, algorithmOf(digest), io))
         await publish(pusher.name, upload, { digest, size: end }, io)
-        live.delete(upload.id)
+        digests.forget(upload.id)
         return { digest, size: end }
       } catch (error) {
         if (isFault(error, 'DIGEST_INVALID')) {
-          live.delete(upload.id)
+          digests.forget(upload.id)
           await store.abort(upload, io)
         }
         // The answer to the first request may have been lost on its way: the blob is there, so say so again.
@@ -229,7 +221,7 @@ export function uploads(
 
     async cancel(pusher, address, io) {
       const { sealed } = await locate(pusher, address, io)
-      live.delete(sealed.upload.id)
+      digests.forget(sealed.upload.id)
       await store.abort(sealed.upload, io)
     },
 
@@ -238,6 +230,23 @@ export function uploads(
     },
   }
   return self
+}
+
+/** A body on its way into the store, with its digest on the way to whoever watches. */
+function incoming(body: UploadBody, watch: Watch): Incoming {
+  const { move } = body
+  return {
+    get stream() {
+      return body.source
+    },
+    move:
+      move &&
+      (async (fd, io) => {
+        const { bytes, digest } = await move(fd, watch.algorithm, io)
+        watch.conclude(digest)
+        return bytes
+      }),
+  }
 }
 
 /** Names this run of the system; the pages that it has not written yet are lost with it. */

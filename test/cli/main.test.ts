@@ -33,11 +33,14 @@ it.for([
 
 describe('ends with 2 and one line that says what there is', () => {
   it.for<[args: string[], line: string]>([
-    [[], 'which command? there are: serve, check, help'],
+    [[], 'which command? there are: serve, check, ls, tags, inspect, tag, rm, copy, help'],
     [['chek'], 'unknown command chek: did you mean check?'],
-    [['fly'], 'unknown command fly: there are: serve, check, help'],
-    [['constructor'], 'unknown command constructor: there are: serve, check, help'],
-    [['help', 'fly'], 'unknown command fly: there are: serve, check, help'],
+    [['fly'], 'unknown command fly: there are: serve, check, ls, tags, inspect, tag, rm, copy, help'],
+    [
+      ['constructor'],
+      'unknown command constructor: there are: serve, check, ls, tags, inspect, tag, rm, copy, help',
+    ],
+    [['help', 'fly'], 'unknown command fly: there are: serve, check, ls, tags, inspect, tag, rm, copy, help'],
     [['--data', 'x', 'serve'], 'options stand after the command, as in slipway serve --data'],
     [['check', '--lisen=x'], 'unknown option --lisen: did you mean --listen?'],
     [

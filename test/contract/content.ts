@@ -34,7 +34,7 @@ export function describeContent(name: string, open: () => Promise<Opened>): void
     })
     const sizeOf = async (upload: Upload) => (await store.uploaded(upload, io))?.size
     const append = (upload: Upload, part: Buffer, offset: number, witness = ignored) =>
-      store.append(upload, Readable.from(pieces(part, 60_000)), { ...io, offset, witness })
+      store.append(upload, { stream: Readable.from(pieces(part, 60_000)) }, { ...io, offset, witness })
 
     it('makes an upload of two parts content, and the witness sees every byte once and in order', async () => {
       const seen: Uint8Array[] = []
@@ -95,13 +95,17 @@ export function describeContent(name: string, open: () => Promise<Opened>): void
     it('lets one write at a time, and nobody complete what is being written', async () => {
       const upload = store.begin('me')
       const source = new PassThrough()
-      const first = store.append(upload, source, { ...io, offset: 0, witness: ignored })
+      const first = store.append(upload, { stream: source }, { ...io, offset: 0, witness: ignored })
       source.write(bytes)
       await expect.poll(() => sizeOf(upload)).toBeGreaterThan(0)
       const other = await opened.beside()
       const offset = (await sizeOf(upload)) ?? 0
       for (const each of [store, other]) {
-        const second = each.append(upload, Readable.from([bytes]), { ...io, offset, witness: ignored })
+        const second = each.append(
+          upload,
+          { stream: Readable.from([bytes]) },
+          { ...io, offset, witness: ignored },
+        )
         await expect(second).rejects.toMatchObject(fault('UPLOAD_BUSY'))
         await expect(each.complete(upload, offset, io)).rejects.toMatchObject(fault('UPLOAD_BUSY'))
       }
@@ -117,7 +121,11 @@ export function describeContent(name: string, open: () => Promise<Opened>): void
         yield bytes.subarray(100_000, 400_000)
         throw new Error('cut off')
       }
-      const cut = store.append(upload, Readable.from(failing()), { ...io, offset: 0, witness: ignored })
+      const cut = store.append(
+        upload,
+        { stream: Readable.from(failing()) },
+        { ...io, offset: 0, witness: ignored },
+      )
       await expect(cut).rejects.toThrow('cut off')
       expect(await sizeOf(upload)).toBe(400_000)
       expect(await append(upload, bytes.subarray(400_000), 400_000)).toBe(bytes.length)
@@ -130,7 +138,7 @@ export function describeContent(name: string, open: () => Promise<Opened>): void
       const source = new PassThrough()
       const stopping = new AbortController()
       const options = { signal: stopping.signal, offset: 0, witness: ignored }
-      const first = store.append(upload, source, options)
+      const first = store.append(upload, { stream: source }, options)
       source.write(bytes)
       await expect.poll(() => sizeOf(upload)).toBeGreaterThan(0)
       stopping.abort(new Error('stopping'))

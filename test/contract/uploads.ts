@@ -154,7 +154,7 @@ export function describeUploads(name: string, open: () => Promise<AgingStore>): 
       const reread = store.reread
       vi.spyOn(store, 'reread').mockImplementationOnce(async (upload, options) => {
         const more = { ...io, offset: part.length, witness: { update() {} } }
-        await store.append(upload, Readable.from([part]), more)
+        await store.append(upload, { stream: Readable.from([part]) }, more)
         return reread(upload, options)
       })
       const finishing = registry.uploads.finish(pusher, address, digest(part), nothing, io)

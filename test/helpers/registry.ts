@@ -41,6 +41,7 @@ export async function startRegistry(overrides: RegistryOverrides = {}): Promise<
     settings: () => settings,
     observe: observation => observations.push(observation),
     sender: undefined,
+    receiver: undefined,
     limits: { ...usualLimits, ...overrides.limits },
     pace: { ...usualPace, ...overrides.pace },
   })

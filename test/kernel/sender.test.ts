@@ -103,7 +103,7 @@ describe.skipIf('missing' in availability)('a file sender', () => {
     using file = openContent()
     to.far.resume()
     const sending = sender.send(to.fd, file.fd, SIZE - 3 * MIB, SIZE + 1, io)
-    await expect(sending).rejects.toMatchObject({ code: 'ENODATA', sentBytes: 3 * MIB })
+    await expect(sending).rejects.toMatchObject({ code: 'ENODATA', moved: 3 * MIB })
   })
 
   it('survives descriptors that are none', async () => {
@@ -112,13 +112,13 @@ describe.skipIf('missing' in availability)('a file sender', () => {
     using file = openContent()
     await expect(sender.send(to.fd, 999_999, 0, 10, io)).rejects.toMatchObject({
       code: 'EBADF',
-      sentBytes: 0,
+      moved: 0,
     })
     await expect(sender.send(999_999, file.fd, 0, 10, io)).rejects.toMatchObject({
       code: 'EBADF',
-      sentBytes: 0,
+      moved: 0,
     })
-    await expect(sender.send(to.fd, file.fd, 0.5, 10, io)).rejects.toMatchObject({ sentBytes: 0 })
+    await expect(sender.send(to.fd, file.fd, 0.5, 10, io)).rejects.toMatchObject({ moved: 0 })
     await sender.send(to.fd, file.fd, 0, 10, io)
     expect(await take(to.far, 10)).toEqual(bytes.subarray(0, 10))
   })
@@ -163,7 +163,7 @@ describe.skipIf('missing' in availability)('a file sender', () => {
     const [closing] = await Promise.allSettled([sender.close(), sender.close(), sending])
     expect(closing.status).toBe('fulfilled')
     await expect(sending).rejects.toMatchObject({ code: 'ECANCELED' })
-    await expect(sender.send(to.fd, file.fd, 0, 1, io)).rejects.toMatchObject({ sentBytes: 0 })
+    await expect(sender.send(to.fd, file.fd, 0, 1, io)).rejects.toMatchObject({ moved: 0 })
     await vi.waitFor(() => expect(openDescriptors()).toBe(before))
   })
 
@@ -175,11 +175,11 @@ describe.skipIf('missing' in availability)('a file sender', () => {
     const sender = await started(lost.resolve)
     const sending = sender.send(to.fd, file.fd, 0, SIZE, io)
     await Promise.all([
-      expect(sending).rejects.toMatchObject({ sentBytes: undefined }),
+      expect(sending).rejects.toMatchObject({ moved: undefined }),
       (await thread).terminate(),
     ])
     expect(await lost.promise).toBeInstanceOf(Error)
-    await expect(sender.send(to.fd, file.fd, 0, 1, io)).rejects.toMatchObject({ sentBytes: 0 })
+    await expect(sender.send(to.fd, file.fd, 0, 1, io)).rejects.toMatchObject({ moved: 0 })
     await sender.close()
   })
 

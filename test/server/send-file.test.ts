@@ -1,14 +1,13 @@
-import { execFile } from 'node:child_process'
 import { randomFillSync } from 'node:crypto'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
-import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises'
+import { mkdtempDisposable, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type FileSender, startFileSender } from '../../kernel/sender.ts'
+import { selfSigned } from '../helpers/certificate.ts'
 import { fileServer } from '../helpers/file-server.ts'
 import { rawClient } from '../helpers/raw-client.ts'
 
@@ -153,7 +152,7 @@ describe.for(ways)('sendFile by $way', ({ way, sender }) => {
 
 describe('sendFile', () => {
   it('encrypts for a TLS client', async context => {
-    const tls = await selfSigned().catch(() => undefined)
+    const tls = await selfSigned()
     if (tls === undefined) return context.skip('needs the openssl command')
     await using server = await fileServer({ file, sender: kernel, tls })
     const socket = connectTls({ port: server.port, rejectUnauthorized: false })
@@ -178,11 +177,3 @@ describe('sendFile', () => {
     expect((await next.answer()).equals(bytes)).toBe(true)
   })
 })
-
-async function selfSigned(): Promise<{ key: Buffer; cert: Buffer }> {
-  const key = join(folder.path, 'key.pem')
-  const cert = join(folder.path, 'cert.pem')
-  const words = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=localhost`
-  await promisify(execFile)('openssl', [...words.split(' '), '-keyout', key, '-out', cert])
-  return { key: await readFile(key), cert: await readFile(cert) }
-}

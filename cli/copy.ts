@@ -1,0 +1,68 @@
+import { ClientError } from '../client/client-error.ts'
+import { copyImage } from '../client/copy.ts'
+import {
+  formatImage,
+  type ImageReference,
+  parseImageReference,
+  referenceOf,
+} from '../client/image-reference.ts'
+import { type Platform, parsePlatform } from '../client/platform.ts'
+import { imageFor } from '../client/platform-image.ts'
+import type { Digest, Reference } from '../oci/names.ts'
+import type { Outcome } from './command.ts'
+import { openProgress } from './progress.ts'
+import { openRegistry, operand, untilDone } from './registries.ts'
+import { UsageError } from './usage.ts'
+
+interface CopyFlags {
+  readonly 'plain-http'?: boolean | undefined
+  readonly 'src-plain-http'?: boolean | undefined
+  readonly 'dst-plain-http'?: boolean | undefined
+  readonly platform?: string | undefined
+}
+
+/** Copies an image, with all that it needs, and prints its digest. */
+export async function copy(
+  src: string,
+  dst: string,
+  flags: CopyFlags,
+  print: (text: string) => void,
+): Promise<Outcome> {
+  const [source, target] = [operand(src, parseImageReference), operand(dst, parseImageReference)]
+  const platform = flags.platform === undefined ? undefined : platformOf(flags.platform)
+  const plain = (side: boolean | undefined) => ({ 'plain-http': flags['plain-http'] ?? side })
+  const canMount = source.host === target.host
+  const from = openRegistry(
+    source.host,
+    plain(flags['src-plain-http'] ?? (canMount && flags['dst-plain-http'])),
+  )
+  // One client for both sides logs in once.
+  const to = canMount ? from : openRegistry(target.host, plain(flags['dst-plain-http']))
+  const repository = from.repository(source.name)
+  const image = await imageFor(repository, referenceOf(source), platform, untilDone)
+  const as = nameOf(source, target, image.digest)
+  const progress = openProgress(process.stderr)
+  try {
+    const request = { from: repository, to: to.repository(target.name), canMount, image, as }
+    await copyImage({ ...request, observe: progress.observe }, untilDone)
+  } finally {
+    progress.close()
+  }
+  print(image.digest)
+  return 'done'
+}
+
+function platformOf(text: string): Platform {
+  const platform = parsePlatform(text)
+  if (platform) return platform
+  throw new UsageError(`--platform: expected OS/ARCH or OS/ARCH/VARIANT, such as linux/arm64, found ${text}`)
+}
+
+/** The destination's tag, or else the source's. What neither gives a tag goes by its digest, or was called `latest`. */
+function nameOf(source: ImageReference, target: ImageReference, digest: Digest): Reference {
+  if (target.digest !== undefined && target.digest !== digest)
+    throw new ClientError(`${formatImage(target, target.digest)} is to hold another image: SRC is ${digest}`)
+  if (target.tag !== undefined) return target.tag
+  if (target.digest !== undefined) return digest
+  return source.tag ?? (source.digest === undefined ? referenceOf(source) : digest)
+}

@@ -1,0 +1,28 @@
+/** What the commands that ask a registry share: who they are to it, and what their operands mean. */
+import { dockerCredentials } from '../client/credentials.ts'
+import { type RegistryClient, registryClient } from '../client/registry-client.ts'
+import { RegistryError } from '../oci/errors.ts'
+import type { Io } from '../oci/io.ts'
+import { dockerFolder } from '../server/config.ts'
+import { UsageError } from './usage.ts'
+
+export interface ClientFlags {
+  readonly 'plain-http'?: boolean | undefined
+}
+
+export function openRegistry(host: string, { 'plain-http': plainHttp = false }: ClientFlags): RegistryClient {
+  return registryClient(host, { plainHttp, credentials: dockerCredentials(dockerFolder()) })
+}
+
+/** Nothing ends a command early but a signal to its process. */
+export const untilDone: Io = { signal: new AbortController().signal }
+
+/** What a word of the command line means. Throws UsageError where its parser refuses it. */
+export function operand<T>(text: string, parse: (text: string) => T): T {
+  try {
+    return parse(text)
+  } catch (cause) {
+    if (cause instanceof RegistryError) throw new UsageError(cause.message, { cause })
+    throw cause
+  }
+}

@@ -1,0 +1,34 @@
+import { isNativeError } from 'node:util/types'
+import { ClientError } from './client-error.ts'
+
+/** What to say, and what to do, about a host that a request did not get through to; any other error as it is. */
+export function unreachable(url: URL, error: unknown): unknown {
+  if (!isNativeError(error) || error instanceof ClientError || !('code' in error)) return error
+  const code = String(error.code)
+  const reason = code.startsWith('HPE_') ? 'it does not speak HTTP' : (reasons[code] ?? error.message)
+  return new ClientError(`${url.host} cannot be reached: ${reason}`, { cause: error })
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens there: check the host and the port',
+  ENOTFOUND: 'there is no such host: check its name',
+  EAI_AGAIN: 'its name cannot be looked up now: check the network',
+  ECONNRESET: 'it ended the connection: try again',
+  EPIPE: 'it ended the connection: try again',
+  ETIMEDOUT: 'it does not answer: check the network',
+  EHOSTUNREACH: 'there is no way to it: check the network',
+  ENETUNREACH: 'there is no way to it: check the network',
+  EPROTO: 'it does not speak TLS: use --plain-http if it is meant not to',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS: use --plain-http if it is meant not to',
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'it does not speak TLS: use --plain-http if it is meant not to',
+  DEPTH_ZERO_SELF_SIGNED_CERT: untrusted(),
+  SELF_SIGNED_CERT_IN_CHAIN: untrusted(),
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted(),
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted(),
+  CERT_HAS_EXPIRED: 'its certificate has expired: renew it',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for other names: use one of them',
+}
+
+function untrusted(): string {
+  return 'its certificate is signed by nobody known: name a file with the signer in NODE_EXTRA_CA_CERTS'
+}

@@ -1,0 +1,55 @@
+/** One file on its way into a socket. */
+import { getSystemErrorName } from 'node:util'
+import { EPOLLERR, EPOLLHUP, EPOLLOUT, isTryLater, type Syscalls } from './syscalls.ts'
+import type { Transfer, TransferEnd } from './transfers.ts'
+
+export interface SendCommand {
+  readonly kind: 'send'
+  readonly socket: number
+  readonly file: number
+  readonly start: number
+  readonly end: number
+}
+
+/** What one socket may take before the next has its turn. */
+const TURN_BYTES = 1024 * 1024
+/** How far a slow disk is asked to read ahead of a socket. */
+const AHEAD_BYTES = 8 * TURN_BYTES
+/** From memory a turn takes a fifth of this: one that takes longer has waited for the disk. */
+const DISK_TURN_MS = 1
+
+export function outgoing(syscalls: Syscalls, { socket, file, start, end }: SendCommand): Transfer {
+  let position = start
+  /** Up to where the disk was asked to read; undefined as long as nothing had to wait for it. */
+  let advised: number | undefined
+
+  /** Keeps a disk busy while other sockets are served: sendfile itself waits for pages that are not in memory. */
+  function readAhead(): void {
+    const until = Math.min(end, position + AHEAD_BYTES)
+    let from = Math.max(position, advised ?? 0)
+    // In steps, because the kernel reads only the beginning of a large range.
+    for (; from < until; from += TURN_BYTES) syscalls.willNeed(file, from, TURN_BYTES)
+    advised = from
+  }
+
+  return {
+    interest: EPOLLOUT,
+    get moved() {
+      return position - start
+    },
+    turn(events): TransferEnd | undefined {
+      const began = performance.now()
+      const sent = syscalls.sendfile(socket, file, position, Math.min(TURN_BYTES, end - position))
+      if (sent > 0) {
+        position += sent
+        if (position === end) return {}
+        if (performance.now() - began > DISK_TURN_MS || advised !== undefined) readAhead()
+        return undefined
+      }
+      if (sent === 0) return { failure: 'ENODATA' }
+      if (!isTryLater(sent)) return { failure: getSystemErrorName(sent) }
+      // Nobody will ever read what this socket cannot take, and it would be reported ready for ever.
+      return (events & (EPOLLERR | EPOLLHUP)) === 0 ? undefined : { failure: 'ECONNRESET' }
+    },
+  }
+}
