@@ -29,6 +29,7 @@ const knownTo: Readonly<Record<string, readonly string[]>> = {
   jose: ['auth/tokens.ts', 'auth/workloads.ts'],
   bcryptjs: ['auth/bcrypt.ts'],
   'lru-cache': [
+    'auth/authenticator.ts',
     'auth/rates.ts',
     'auth/throttle.ts',
     'auth/tokens.ts',
