@@ -109,7 +109,7 @@ export function authenticator(parts: AuthenticatorParts): Authenticator {
     return undefined
   }
 
-  function byToken(text: string, view: View): Proof | undefined {
+  function byToken(text: string, view: View): Shown | undefined {
     const secret = parseSecret(text)
     const token = secret && view.token(secret.id, now())
     const identity = token && parseIdentity(token.owner)

@@ -3,6 +3,7 @@
  *
  *   format.json                               what wrote this store: layout version, registry id
  *   secret/uploads                            the key that seals upload addresses
+ *   secret/access, secret/keys                people, machines and rules; the keys that sign tokens
  *   repos/<N>                                 repository record: its rid. N is the name with "/" written "!"
  *   gone/<N>                                  how often a repository of this name was deleted: a new one gets a new rid
  *   m/<rid>/<alg>/<hex>                       manifest: one line of JSON, then its exact bytes
@@ -26,6 +27,7 @@ import { algorithmOf, digestOf, hexOf } from '../oci/names.ts'
 
 export const formatKey = 'format.json'
 export const uploadSecretKey = 'secret/uploads'
+export const accessKey = (name: 'access' | 'keys') => `secret/${name}`
 export const repositoryPrefix = 'repos/'
 
 export type Rid = string
