@@ -44,7 +44,7 @@ const WRITE_BYTES = 32 * 1024
 const SMALL_BYTES = 4096
 
 export function incoming(syscalls: Syscalls, command: ReceiveCommand): Transfer {
-  const { socket, file, pace } = command
+  const { socket, file, pace, position: start } = command
   const hash = createHash(command.algorithm)
   const startedMs = performance.now()
   let { position, framing } = command
@@ -86,7 +86,7 @@ export function incoming(syscalls: Syscalls, command: ReceiveCommand): Transfer 
   return {
     interest: EPOLLIN,
     get moved() {
-      return position - command.position
+      return position - start
     },
     turn(): TransferEnd | undefined {
       if (first) {
@@ -107,10 +107,7 @@ export function incoming(syscalls: Syscalls, command: ReceiveCommand): Transfer 
     isOverdue(nowMs) {
       const elapsedMs = nowMs - startedMs
       if (elapsedMs < pace.idleMs) return false
-      return (
-        nowMs - heardMs > pace.idleMs ||
-        ((position - command.position) * 1000) / elapsedMs < pace.bytesPerSecond
-      )
+      return nowMs - heardMs > pace.idleMs || ((position - start) * 1000) / elapsedMs < pace.bytesPerSecond
     },
   }
 }
