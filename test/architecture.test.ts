@@ -30,7 +30,7 @@ const knownTo: Readonly<Record<string, readonly string[]>> = {
     'storage/cached.ts',
     'storage/folder-listing.ts',
     'storage/repositories.ts',
-    'storage/uploads.ts',
+    'storage/upload-digests.ts',
   ],
 }
 
