@@ -1,94 +1,29 @@
-import { execFile } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { once } from 'node:events'
-import { closeSync, openSync, readdirSync } from 'node:fs'
-import { mkdtempDisposable, readFile } from 'node:fs/promises'
-import { connect, createServer, type Socket } from 'node:net'
+import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
-import type { Worker } from 'node:worker_threads'
 import { afterAll, describe, expect, it, vi } from 'vitest'
 import { chunkedStart, readChunked } from '../../kernel/chunked.ts'
-import { type FileReceiver, fileReceiver, type Reception } from '../../kernel/receiver.ts'
 import { loadSyscalls } from '../../kernel/syscalls.ts'
 import { chunked } from '../helpers/chunked.ts'
 import { randomBytes } from '../helpers/images.ts'
-import { until } from '../helpers/until.ts'
+import {
+  hashOf,
+  inChunks,
+  inOne,
+  openDescriptors,
+  pair,
+  reception,
+  started,
+  target,
+} from '../helpers/reception.ts'
 
 const MIB = 1024 * 1024
 const bytes = randomBytes('receiver', 8 * MIB)
 const folder = await mkdtempDisposable(join(tmpdir(), 'slipway-test-'))
 const io = { signal: new AbortController().signal }
 const availability = await loadSyscalls()
-const patient = { idleMs: 60_000, bytesPerSecond: 1 }
-const inChunks = { kind: 'chunked', place: chunkedStart } as const
-const inOne = (length: number) => ({ kind: 'length', bytes: length }) as const
-const nothing = Buffer.alloc(0)
 
 afterAll(() => folder[Symbol.asyncDispose]())
-
-const openDescriptors = () => readdirSync('/proc/self/fd').length
-const hashOf = (content: Buffer, algorithm = 'sha256') => createHash(algorithm).update(content).digest('hex')
-
-function started(onLost: (cause: Error) => void = () => {}): FileReceiver & AsyncDisposable {
-  const receiver = fileReceiver(onLost)
-  return { ...receiver, [Symbol.asyncDispose]: () => receiver.close() }
-}
-
-interface Pair extends AsyncDisposable {
-  readonly fd: () => number | undefined
-  readonly near: Socket
-  readonly far: Socket
-}
-
-/** Two ends of one TCP connection; the near one is what a server has, and nobody reads from it. */
-async function pair(): Promise<Pair> {
-  const server = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new TypeError('not a TCP server')
-  const far = connect({ port: address.port, noDelay: true })
-  const [near]: Socket[] = await once(server, 'connection')
-  if (near === undefined) throw new TypeError('no connection')
-  for (const socket of [near, far]) socket.on('error', () => {})
-  return {
-    // The same private field that the server reads.
-    fd: () => (near as unknown as { _handle: { fd: number } | null })._handle?.fd,
-    near,
-    far,
-    async [Symbol.asyncDispose]() {
-      near.destroy()
-      far.destroy()
-      server.close()
-      await once(server, 'close')
-    },
-  }
-}
-
-interface Target extends Disposable {
-  readonly fd: number
-  content(): Promise<Buffer>
-}
-
-let targets = 0
-
-/** A new file to receive into. */
-function target(): Target {
-  const path = join(folder.path, `target-${targets++}`)
-  const fd = openSync(path, 'w')
-  return { fd, content: () => readFile(path), [Symbol.dispose]: () => closeSync(fd) }
-}
-
-const reception = (file: number, more: Partial<Reception>): Reception => ({
-  file,
-  position: 0,
-  first: nothing,
-  framing: inChunks,
-  algorithm: 'sha256',
-  pace: patient,
-  ...more,
-})
 
 describe.skipIf('missing' in availability)('a file receiver', () => {
   it.for([
@@ -101,7 +36,7 @@ describe.skipIf('missing' in availability)('a file receiver', () => {
   ] as const)('writes and hashes a body: %#', async ([framing, body, algorithm]) => {
     await using receiver = started()
     await using from = await pair()
-    using file = target()
+    using file = target(folder.path)
     from.far.write(body)
     const received = await receiver.receive(from.fd, reception(file.fd, { framing, algorithm }), io)
     expect(received).toEqual({ bytes: bytes.length, digest: hashOf(bytes, algorithm) })
@@ -111,7 +46,7 @@ describe.skipIf('missing' in availability)('a file receiver', () => {
   it('writes and hashes chunks of a byte each', async () => {
     await using receiver = started()
     await using from = await pair()
-    using file = target()
+    using file = target(folder.path)
     const content = bytes.subarray(0, 300_000)
     from.far.write(chunked(content, 1))
     expect(await receiver.receive(from.fd, reception(file.fd, {}), io)).toEqual({
@@ -127,7 +62,7 @@ describe.skipIf('missing' in availability)('a file receiver', () => {
     const framed = chunked(content, 16)
     for (let cut = 0; cut < framed.length; cut++) {
       await using from = await pair()
-      using file = target()
+      using file = target(folder.path)
       const head = framed.subarray(0, cut)
       const parts: Buffer[] = []
       const place = readChunked(chunkedStart, head, (start, end) => parts.push(head.subarray(start, end)))
@@ -144,7 +79,7 @@ describe.skipIf('missing' in availability)('a file receiver', () => {
   it('writes from a position on, and hashes and counts what it writes', async () => {
     await using receiver = started()
     await using from = await pair()
-    using file = target()
+    using file = target(folder.path)
     from.far.write(bytes.subarray(10, MIB))
     const first = bytes.subarray(0, 10)
     const framing = inOne(MIB - 10)
@@ -159,7 +94,7 @@ describe.skipIf('missing' in availability)('a file receiver', () => {
   ] as const)('waits for nothing when a body %s has been read to its end', async ([, framing]) => {
     await using receiver = started()
     await using from = await pair()
-    using file = target()
+    using file = target(folder.path)
     const first = bytes.subarray(0, 100)
     const received = await receiver.receive(from.fd, reception(file.fd, { first, framing }), io)
     expect(received).toEqual({ bytes: 100, digest: hashOf(first) })
@@ -170,7 +105,7 @@ describe.skipIf('missing' in availability)('a file receiver', () => {
   it('leaves what is behind a body of a given length to the next reader, and both descriptors open', async () => {
     await using receiver = started()
     await using from = await pair()
-    using file = target()
+    using file = target(folder.path)
     for (const start of [0, 1000]) {
       from.far.write(bytes.subarray(start, start + 1000))
       const framing = inOne(1000)
@@ -181,148 +116,13 @@ describe.skipIf('missing' in availability)('a file receiver', () => {
     expect(String(Buffer.concat(await from.near.toArray()))).toBe('behind it')
   })
 
-  it.for([
-    ['ends', (far: Socket) => far.end()],
-    ['resets the connection', (far: Socket) => far.resetAndDestroy()],
-  ] as const)('keeps what came when the sender %s too early', async ([, leave]) => {
-    await using receiver = started()
-    for (const framing of [inOne(2 * MIB), inChunks]) {
-      await using from = await pair()
-      using file = target()
-      const body = framing === inChunks ? chunked(bytes, 1000) : bytes
-      const receiving = receiver.receive(from.fd, reception(file.fd, { framing }), io)
-      from.far.write(body.subarray(0, MIB))
-      await Promise.all([
-        expect(receiving).rejects.toMatchObject({ code: 'ECONNRESET', moved: expect.any(Number) }),
-        until('it is stored', async () => (await file.content()).length > 1_000_000).then(() =>
-          leave(from.far),
-        ),
-      ])
-      const content = await file.content()
-      const error = await receiving.catch((reason: { moved: number }) => reason)
-      expect(error).toMatchObject({ moved: content.length })
-      expect(content.equals(bytes.subarray(0, content.length))).toBe(true)
-    }
-  })
-
-  it('cuts off a sender that says nothing', async () => {
-    await using receiver = started()
-    await using from = await pair()
-    using file = target()
-    from.far.write('5\r\nab')
-    const pace = { idleMs: 100, bytesPerSecond: 0 }
-    const receiving = receiver.receive(from.fd, reception(file.fd, { pace }), io)
-    await expect(receiving).rejects.toMatchObject({ code: 'ETIMEDOUT', moved: 2 })
-    expect(String(await file.content())).toBe('ab')
-  })
-
-  it('cuts off a sender that drips, and no other', async () => {
-    await using receiver = started()
-    await using slow = await pair()
-    await using steady = await pair()
-    using dripped = target()
-    using poured = target()
-    const pace = { idleMs: 100, bytesPerSecond: 10_000 }
-    const drip = setInterval(() => {
-      slow.far.write('1\r\nx\r\n')
-      steady.far.write(chunked(bytes.subarray(0, 10_000), 10_000, 'open'))
-    }, 10)
-    const other = receiver.receive(steady.fd, reception(poured.fd, { pace }), io)
-    try {
-      await expect(receiver.receive(slow.fd, reception(dripped.fd, { pace }), io)).rejects.toMatchObject({
-        code: 'ETIMEDOUT',
-        moved: expect.any(Number),
-      })
-    } finally {
-      clearInterval(drip)
-    }
-    steady.far.write('0\r\n\r\n')
-    expect((await other).bytes).toBe((await poured.content()).length)
-  })
-
-  it('stops when it is told to, and says why', async () => {
-    await using receiver = started()
-    await using from = await pair()
-    using file = target()
-    const stop = new AbortController()
-    from.far.write(bytes.subarray(0, 1000))
-    const receiving = receiver.receive(from.fd, reception(file.fd, { framing: inOne(2000) }), stop)
-    const stopped = expect(receiving).rejects.toThrow('enough')
-    await until('it is stored', async () => (await file.content()).length === 1000)
-    stop.abort(new Error('enough'))
-    await stopped
-    from.far.end('for another')
-    expect(String(Buffer.concat(await from.near.toArray()))).toBe('for another')
-  })
-
-  it('reads nothing for a signal that has aborted', async () => {
-    await using receiver = started()
-    await using from = await pair()
-    using file = target()
-    const signal = AbortSignal.abort(new Error('too late'))
-    const late = receiver.receive(from.fd, reception(file.fd, { first: bytes }), { signal })
-    await expect(late).rejects.toBe(signal.reason)
-    expect(await file.content()).toEqual(nothing)
-  })
-
-  it('says what the disk says', async () => {
-    await using receiver = started()
-    for (const [first, body] of [
-      [nothing, bytes.subarray(0, 1000)],
-      [bytes.subarray(0, 10), nothing],
-    ] as const) {
-      await using from = await pair()
-      const full = openSync('/dev/full', 'w')
-      from.far.write(body)
-      const receiving = receiver.receive(from.fd, reception(full, { first, framing: inOne(1000) }), io)
-      await expect(receiving).rejects.toMatchObject({ code: 'ENOSPC', moved: 0 })
-      closeSync(full)
-    }
-  })
-
-  it.for([
-    ['at once', 'x\r\n', 0],
-    ['behind a chunk', '3\r\nabc\r\nx\r\n', 0],
-    ['behind data', '3\r\nabcd\r\n', 0],
-    ['behind much', `${chunked(bytes.subarray(0, MIB), 1000, 'open').toString('latin1')}x`, 500_000],
-  ] as const)('refuses chunks that are none: %s', async ([, body, least]) => {
-    await using receiver = started()
-    await using from = await pair()
-    using file = target()
-    from.far.write(body, 'latin1')
-    const failure = await receiver.receive(from.fd, reception(file.fd, {}), io).catch(error => error)
-    const content = await file.content()
-    expect(failure).toMatchObject({ code: 'EBADMSG', moved: content.length })
-    expect(content.length).toBeGreaterThanOrEqual(least)
-    if (least > 0) expect(content.equals(bytes.subarray(0, content.length))).toBe(true)
-  })
-
-  it('survives descriptors that are none', async () => {
-    await using receiver = started()
-    await using from = await pair()
-    using file = target()
-    from.far.write(bytes.subarray(0, 10))
-    const framing = inOne(10)
-    const none = { code: 'EBADF', moved: 0 }
-    await expect(receiver.receive(() => 999_999, reception(file.fd, { framing }), io)).rejects.toMatchObject(
-      none,
-    )
-    await expect(receiver.receive(from.fd, reception(999_999, { framing }), io)).rejects.toMatchObject(none)
-    await expect(
-      receiver.receive(from.fd, reception(file.fd, { framing, algorithm: 'none' }), io),
-    ).rejects.toBeInstanceOf(Error)
-    from.far.write(bytes.subarray(10, 20))
-    await receiver.receive(from.fd, reception(file.fd, { framing }), io)
-    expect(receiver.isAvailable()).toBe(true)
-  })
-
   it('receives many at once, each into its own file', async () => {
     const before = openDescriptors()
     {
       await using receiver = started()
       const one = async (_: unknown, index: number) => {
         await using from = await pair()
-        using file = target()
+        using file = target(folder.path)
         const content = bytes.subarray(index * 1001, index * 1001 + 2 * MIB + index)
         const framed = index % 2 === 0
         from.far.write(framed ? chunked(content, 32 * 1024) : content)
@@ -333,134 +133,5 @@ describe.skipIf('missing' in availability)('a file receiver', () => {
       expect(await Promise.all(Array.from({ length: 40 }, one))).not.toContain(false)
     }
     await vi.waitFor(() => expect(openDescriptors()).toBe(before))
-  })
-
-  it('lets go of everything that failed', async () => {
-    const before = openDescriptors()
-    {
-      await using receiver = started()
-      const one = async (_: unknown, index: number) => {
-        await using from = await pair()
-        using file = target()
-        const stop = new AbortController()
-        const receiving = receiver.receive(from.fd, reception(file.fd, {}), stop)
-        const failed = expect(receiving).rejects.toBeInstanceOf(Error)
-        from.far.write('10\r\nabc')
-        if (index % 4 === 0) from.far.resetAndDestroy()
-        else if (index % 4 === 1) from.far.write('\r\n'.repeat(20))
-        else if (index % 4 === 2) from.far.end()
-        else stop.abort(new Error('enough'))
-        await failed
-      }
-      await Promise.all(Array.from({ length: 40 }, one))
-    }
-    await vi.waitFor(() => expect(openDescriptors()).toBe(before))
-  })
-
-  it('goes on with its own descriptor when the socket is closed here, until it is told to stop', async () => {
-    await using receiver = started()
-    await using from = await pair()
-    using file = target()
-    const stop = new AbortController()
-    from.far.write('5\r\nab')
-    const receiving = receiver.receive(from.fd, reception(file.fd, {}), stop)
-    const stopped = expect(receiving).rejects.toThrow('enough')
-    await until('it is stored', async () => (await file.content()).length === 2)
-    from.near.destroy()
-    await once(from.near, 'close')
-    // The number is another's now, and nothing of that one arrives here.
-    await using other = await pair()
-    other.far.write('XYZ')
-    from.far.write('cde')
-    await until('it is stored', async () => (await file.content()).length === 5)
-    stop.abort(new Error('enough'))
-    await stopped
-    expect(String(await file.content())).toBe('abcde')
-  })
-
-  it('takes no other socket for one that is closed while the thread starts', async () => {
-    await using receiver = started()
-    await using from = await pair()
-    using file = target()
-    const receiving = receiver.receive(from.fd, reception(file.fd, {}), io)
-    const rejected = expect(receiving).rejects.toMatchObject({ code: 'ECONNRESET', moved: 0 })
-    from.near.destroy()
-    // It gets the lowest free number.
-    await using other = await pair()
-    other.far.end('5\r\nabcde\r\n0\r\n\r\n')
-    await rejected
-    expect(String(Buffer.concat(await other.near.toArray()))).toContain('abcde')
-    expect(await file.content()).toEqual(nothing)
-  })
-
-  it('rejects what is in flight, and all that follows, when it is closed', async () => {
-    await using from = await pair()
-    using file = target()
-    const before = openDescriptors()
-    const receiver = started()
-    from.far.write('5\r\nab')
-    const receiving = receiver.receive(from.fd, reception(file.fd, {}), io)
-    const rejected = expect(receiving).rejects.toMatchObject({ code: 'ECANCELED' })
-    await until('it is stored', async () => (await file.content()).length === 2)
-    await Promise.all([receiver.close(), receiver.close(), rejected])
-    expect(receiver.isAvailable()).toBe(false)
-    await expect(receiver.receive(from.fd, reception(file.fd, {}), io)).rejects.toMatchObject({ moved: 0 })
-    await vi.waitFor(() => expect(openDescriptors()).toBe(before))
-  })
-
-  it('starts no thread once it is closed', async () => {
-    await using from = await pair()
-    using file = target()
-    const onThread = vi.fn()
-    process.once('worker', onThread)
-    const receiver = started()
-    await receiver.close()
-    await expect(receiver.receive(from.fd, reception(file.fd, {}), io)).rejects.toMatchObject({ moved: 0 })
-    process.off('worker', onThread)
-    expect(onThread).not.toHaveBeenCalled()
-  })
-
-  it('reports a thread that is lost once, and rejects like a closed one', async () => {
-    await using from = await pair()
-    using file = target()
-    const before = openDescriptors()
-    const thread = new Promise<Worker>(resolve => process.once('worker', resolve))
-    const onLost = vi.fn()
-    const receiver = started(onLost)
-    from.far.write('5\r\nab')
-    const receiving = receiver.receive(from.fd, reception(file.fd, {}), io)
-    const rejected = expect(receiving).rejects.toMatchObject({ code: 'ECANCELED', moved: undefined })
-    await until('it is stored', async () => (await file.content()).length === 2)
-    await Promise.all([rejected, (await thread).terminate()])
-    expect(onLost.mock.calls).toEqual([[expect.any(Error)]])
-    expect(receiver.isAvailable()).toBe(false)
-    await expect(receiver.receive(from.fd, reception(file.fd, {}), io)).rejects.toMatchObject({ moved: 0 })
-    await receiver.close()
-    await vi.waitFor(() => expect(openDescriptors()).toBe(before))
-  })
-
-  it.for(['', 'process.exit()'])('lets the process end: %j', async last => {
-    const module = new URL('../../kernel/receiver.ts', import.meta.url)
-    const path = join(folder.path, 'left')
-    const script = `
-      import { openSync } from 'node:fs'
-      import { connect, createServer } from 'node:net'
-      import { fileReceiver } from ${JSON.stringify(module.href)}
-      const receiver = fileReceiver(() => {})
-      const server = createServer({ pauseOnConnect: true }, async socket => {
-        const { signal } = new AbortController()
-        const file = openSync(${JSON.stringify(path)}, 'w')
-        const receive = length => receiver.receive(
-          () => socket._handle.fd,
-          { file, position: 0, first: Buffer.alloc(0), framing: { kind: 'length', bytes: length },
-            algorithm: 'sha256', pace: { idleMs: 60000, bytesPerSecond: 0 } },
-          { signal })
-        await receive(1)
-        receive(10).catch(() => {})
-        socket.unref()
-        server.close()
-        ${last}
-      }).listen(0, '127.0.0.1', () => connect(server.address().port).unref().write('x'))`
-    await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], { timeout: 10_000 })
   })
 })
