@@ -99,7 +99,7 @@ function endOverdue(): void {
   if (nowMs - checkedMs < OVERDUE_CHECK_MS) return
   checkedMs = nowMs
   for (const [socket, transfer] of transfers) {
-    if (transfer.isOverdue?.(nowMs)) finish(socket, transfer, { failure: 'ETIMEDOUT' })
+    if (transfer.isOverdue(nowMs)) finish(socket, transfer, { failure: 'ETIMEDOUT' })
   }
 }
 
