@@ -106,7 +106,7 @@ itMounts('tells a client that is still sending that the disk is full, and drops 
     expect(await Promise.race([client.answer, sending])).toMatch(
       /^HTTP\/1\.1 507 .*\r\nConnection: close\r\n/is,
     )
-    expect((await uploadStatus(upload)).size).toBe(0)
+    expect((await fetch(upload.url)).status).toBe(404)
   }
   const small = content('small', 2 * MiB)
   const upload = await startUpload(repository)
