@@ -40,9 +40,11 @@ const buffer = Buffer.allocUnsafeSlow(256 * 1024)
  * at twice the price of the whole write.
  */
 const WRITE_BYTES = 32 * 1024
+/** What is smaller is moved to what is before it: a chunk of one byte must not cost a write. */
+const SMALL_BYTES = 4096
 
 export function incoming(syscalls: Syscalls, command: ReceiveCommand): Transfer {
-  const { socket, file, pace } = command
+  const { socket, file, pace, position: start } = command
   const hash = createHash(command.algorithm)
   const startedMs = performance.now()
   let { position, framing } = command
@@ -66,10 +68,16 @@ export function incoming(syscalls: Syscalls, command: ReceiveCommand): Transfer 
       framing = { kind: 'length', bytes: framing.bytes - bytes.length }
       return [bytes]
     }
-    const parts: Uint8Array[] = []
-    const place = readChunked(framing.place, bytes, (start, end) => parts.push(bytes.subarray(start, end)))
+    const parts: { readonly start: number; end: number }[] = []
+    const place = readChunked(framing.place, bytes, (start, end) => {
+      const last = parts.at(-1)
+      if (last && end - start < SMALL_BYTES) {
+        bytes.copyWithin(last.end, start, end)
+        last.end += end - start
+      } else parts.push({ start, end })
+    })
     if (place) framing = { kind: 'chunked', place }
-    return place && parts
+    return place && parts.map(({ start, end }) => bytes.subarray(start, end))
   }
 
   const isWhole = () =>
@@ -78,12 +86,13 @@ export function incoming(syscalls: Syscalls, command: ReceiveCommand): Transfer 
   return {
     interest: EPOLLIN,
     get moved() {
-      return position - command.position
+      return position - start
     },
     turn(): TransferEnd | undefined {
       if (first) {
         store(first)
         first = undefined
+        if (isWhole()) return { digest: hash.digest('hex') }
       }
       const most = framing.kind === 'length' ? Math.min(buffer.length, framing.bytes) : buffer.length
       const got = syscalls.receive(socket, buffer, most)
@@ -98,10 +107,7 @@ export function incoming(syscalls: Syscalls, command: ReceiveCommand): Transfer 
     isOverdue(nowMs) {
       const elapsedMs = nowMs - startedMs
       if (elapsedMs < pace.idleMs) return false
-      return (
-        nowMs - heardMs > pace.idleMs ||
-        ((position - command.position) * 1000) / elapsedMs < pace.bytesPerSecond
-      )
+      return nowMs - heardMs > pace.idleMs || ((position - start) * 1000) / elapsedMs < pace.bytesPerSecond
     },
   }
 }

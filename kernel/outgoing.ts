@@ -9,6 +9,8 @@ export interface SendCommand {
   readonly file: number
   readonly start: number
   readonly end: number
+  /** How long the other side may take nothing, in ms. */
+  readonly idleMs: number
 }
 
 /** What one socket may take before the next has its turn. */
@@ -18,8 +20,9 @@ const AHEAD_BYTES = 8 * TURN_BYTES
 /** From memory a turn takes a fifth of this: one that takes longer has waited for the disk. */
 const DISK_TURN_MS = 1
 
-export function outgoing(syscalls: Syscalls, { socket, file, start, end }: SendCommand): Transfer {
+export function outgoing(syscalls: Syscalls, { socket, file, start, end, idleMs }: SendCommand): Transfer {
   let position = start
+  let movedMs = performance.now()
   /** Up to where the disk was asked to read; undefined as long as nothing had to wait for it. */
   let advised: number | undefined
 
@@ -42,6 +45,7 @@ export function outgoing(syscalls: Syscalls, { socket, file, start, end }: SendC
       const sent = syscalls.sendfile(socket, file, position, Math.min(TURN_BYTES, end - position))
       if (sent > 0) {
         position += sent
+        movedMs = performance.now()
         if (position === end) return {}
         if (performance.now() - began > DISK_TURN_MS || advised !== undefined) readAhead()
         return undefined
@@ -51,5 +55,6 @@ export function outgoing(syscalls: Syscalls, { socket, file, start, end }: SendC
       // Nobody will ever read what this socket cannot take, and it would be reported ready for ever.
       return (events & (EPOLLERR | EPOLLHUP)) === 0 ? undefined : { failure: 'ECONNRESET' }
     },
+    isOverdue: nowMs => nowMs - movedMs > idleMs,
   }
 }

@@ -9,7 +9,7 @@ import { incoming } from './incoming.ts'
 import { outgoing } from './outgoing.ts'
 import type { PollerSetup } from './poller-thread.ts'
 import { EPOLLET, EPOLLIN, loadSyscalls } from './syscalls.ts'
-import type { Command, Report, Transfer, TransferEnd } from './transfers.ts'
+import type { Command, Report, Transfer, TransferCommand, TransferEnd } from './transfers.ts'
 
 /** The longest that the end of the process waits for a thread in epoll_wait. */
 const MOST_WAIT_MS = 250
@@ -59,13 +59,24 @@ function obey(command: Command): void {
     if (transfer !== undefined) finish(socket, transfer, { failure: 'ECANCELED' })
     return
   }
-  const begun = command.kind === 'send' ? outgoing(syscalls, command) : incoming(syscalls, command)
+  const begun = begin(command)
+  if (begun === undefined) return
   transfers.set(socket, begun)
   // Often all that is needed, and then the socket is never watched.
   takeTurn(socket, begun, 0)
   if (!transfers.has(socket)) return
   const added = syscalls.epollAdd(epoll, socket, begun.interest)
   if (added < 0) finish(socket, begun, { failure: getSystemErrorName(added) })
+}
+
+/** Undefined when it has failed already. A mistake here ends one transfer, not the thread. */
+function begin(command: TransferCommand): Transfer | undefined {
+  try {
+    return command.kind === 'send' ? outgoing(syscalls, command) : incoming(syscalls, command)
+  } catch (error) {
+    reports.push({ socket: command.socket, moved: 0, failure: codeOf(error) ?? 'EINVAL' })
+    return undefined
+  }
 }
 
 /** Moves what can be moved. A mistake here ends one transfer, not the thread. */
@@ -88,7 +99,7 @@ function endOverdue(): void {
   if (nowMs - checkedMs < OVERDUE_CHECK_MS) return
   checkedMs = nowMs
   for (const [socket, transfer] of transfers) {
-    if (transfer.isOverdue?.(nowMs)) finish(socket, transfer, { failure: 'ETIMEDOUT' })
+    if (transfer.isOverdue(nowMs)) finish(socket, transfer, { failure: 'ETIMEDOUT' })
   }
 }
 

@@ -20,11 +20,13 @@ export interface FileReceiver {
    * caller's: the socket may be closed at any time, the file only when this has settled. Nothing else may read from
    * the socket meanwhile. A chunked body's framing is read until its end, and possibly bytes behind it.
    *
+   * The socket is asked for when the thread is there: while that starts it may be closed, and its number another's.
+   *
    * Rejects with the signal's reason when it aborts, and otherwise with a TransferError: ECONNRESET when the sender went
    * away, ETIMEDOUT when it was too slow, EBADMSG when its chunks are none, the disk's own when that refuses. What came
    * before is in the file.
    */
-  receive(socketFd: number, reception: Reception, io: Cancellation): Promise<Received>
+  receive(socketFd: () => number | undefined, reception: Reception, io: Cancellation): Promise<Received>
   close(): Promise<void>
 }
 
@@ -54,8 +56,10 @@ export function fileReceiver(onLost: (cause: Error) => void): FileReceiver {
       if (available) starting ??= start()
       const mover = await starting
       if (!mover) throw new TransferError('ECANCELED', 0)
+      const fd = socketFd()
+      if (fd === undefined) throw new TransferError('ECONNRESET', 0)
       const { moved, digest = '' } = await mover.move(
-        socketFd,
+        fd,
         socket => ({ kind: 'receive', socket, ...reception }),
         io,
       )

@@ -8,12 +8,15 @@ export interface FileSender {
    * when this has settled. Nothing else may write to the socket meanwhile.
    *
    * Rejects with the signal's reason when it aborts, and otherwise with a TransferError: ENODATA when the file is too
-   * short.
+   * short, ETIMEDOUT when the other side has taken nothing for too long.
    */
   send(socketFd: number, fileFd: number, start: number, end: number, io: Cancellation): Promise<void>
   /** Ends the thread. Sends in flight reject; later ones reject at once with `moved` 0. */
   close(): Promise<void>
 }
+
+/** A client that unpacks while it pulls may rest for a while. */
+const usualIdleMs = 300_000
 
 /**
  * Starts the thread, or says why it cannot run here. `onLost` is called when the thread has ended by itself; the sender
@@ -21,6 +24,7 @@ export interface FileSender {
  */
 export async function startFileSender(
   onLost: (cause: Error) => void,
+  idleMs = usualIdleMs,
 ): Promise<{ readonly sender: FileSender } | { readonly missing: string }> {
   const started = await startMover('file-sender', onLost)
   if ('missing' in started) return started
@@ -30,7 +34,7 @@ export async function startFileSender(
       async send(socketFd, file, start, end, io) {
         io.signal.throwIfAborted()
         if (start === end) return
-        await mover.move(socketFd, socket => ({ kind: 'send', socket, file, start, end }), io)
+        await mover.move(socketFd, socket => ({ kind: 'send', socket, file, start, end, idleMs }), io)
       },
       close: mover.close,
     },

@@ -30,6 +30,6 @@ export interface Transfer {
   readonly moved: number
   /** Does what can be done without waiting for the socket, and no more than its share. Undefined: there is more to do. */
   turn(events: number): TransferEnd | undefined
-  /** Whether the other side has taken too long. Asked now and then; absent where somebody else sees to it. */
-  isOverdue?(nowMs: number): boolean
+  /** Whether the other side has taken too long. Asked now and then. */
+  isOverdue(nowMs: number): boolean
 }

@@ -22,6 +22,7 @@ export async function headBlob(
   // Only who may push relies on the answer to leave a blob out of a push.
   const confirm = policy.permits(ctx.state.principal, 'push', name)
   const { size } = await registry.blobs.stat(name, digest, { ...ctx.state.io, confirm })
+  if (namesEntity(ctx.req.headers['if-none-match'], digest)) return empty(304, blobHeaders(digest))
   return { ...empty(200, blobHeaders(digest)), length: size }
 }
 

@@ -37,6 +37,13 @@ export function releaseBody(req: IncomingMessage): void {
   if (holds.delete(req) && !socket.isPaused()) startReading(socket)
 }
 
+/** Whether what came of a chunked body together with its head is none. Node takes extensions of chunks; nobody sends them. */
+export function isMalformed(req: IncomingMessage): boolean {
+  if (req.headers['transfer-encoding'] === undefined) return false
+  const body = bodyInBlock(req)
+  return body !== undefined && readChunked(chunkedStart, body, () => {}) === undefined
+}
+
 /** What came of a body together with its head; undefined where that is not the first in what Node has just read. */
 function bodyInBlock({ socket, method, url }: IncomingMessage): Buffer | undefined {
   const block = currentBlock(socket)

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import { type Fault, RegistryError } from '../oci/errors.ts'
 import { codeOf } from '../storage/durable.ts'
 import { waitsForLeave } from './body.ts'
+import { isMalformed } from './held-body.ts'
 import type { Observe } from './observe.ts'
 import { inTurn } from './turns.ts'
 
@@ -15,6 +16,8 @@ export interface HttpLimits {
   readonly headerCount: number
   readonly connections: number
   readonly connectionsPerAddress: number
+  /** How long a client may take nothing of an answer. */
+  readonly stallMs: number
   /** Requests of one connection that wait for the answer to another. */
   readonly pipelined: number
 }
@@ -26,6 +29,7 @@ export const usualLimits: HttpLimits = {
   headerCount: 100,
   connections: 8192,
   connectionsPerAddress: 1024,
+  stallMs: 300_000,
   pipelined: 100,
 }
 
@@ -51,7 +55,7 @@ function fault(req: http.IncomingMessage, limits: HttpLimits): Fault | undefined
     if (seen & bit) return 'REQUEST_INVALID'
     seen |= bit
   }
-  return undefined
+  return isMalformed(req) ? 'REQUEST_INVALID' : undefined
 }
 
 const faultOf = (error: Error): Fault => {
@@ -111,6 +115,10 @@ export function createHttpServer(
   // `fault` counts them: beyond its own count Node would drop headers and say nothing.
   server.maxHeadersCount = 0
   server.maxConnections = limits.connections
+  server.setTimeout(limits.stallMs, socket => {
+    // Who waits for us is left alone, and so is a socket that somebody else writes to: see kernel/outgoing.ts.
+    if (socket.writableLength > 0 || !turns.isBusy(socket)) socket.destroy()
+  })
   server.on('checkContinue', (req, res) => {
     waitsForLeave(req)
     turns.take(req, res)

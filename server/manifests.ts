@@ -21,7 +21,9 @@ export async function headManifest(
   operation: OperationOf<'headManifest'>,
 ) {
   const manifest = await registry.manifests.read(operation.name, operation.reference, ctx.state.io)
-  return { ...empty(200, manifestHeaders(manifest, operation.reference)), length: manifest.size }
+  const headers = manifestHeaders(manifest, operation.reference)
+  if (namesEntity(ctx.req.headers['if-none-match'], manifest.digest)) return empty(304, headers)
+  return { ...empty(200, headers), length: manifest.size }
 }
 
 /**

@@ -34,8 +34,7 @@ export async function receiveFile(
   io: Io,
 ): Promise<Received> {
   const { socket } = req
-  const socketFd = descriptorOf(socket)
-  if (socketFd === undefined || !stopReading(socket)) throw new Error('the connection cannot be handed over')
+  if (!stopReading(socket)) throw new Error('the connection cannot be handed over')
   const state = markTaken(req)
   // What Node has read makes room, and it would go on.
   socket.on('resume', () => stopReading(socket))
@@ -50,7 +49,7 @@ export async function receiveFile(
     io.signal.throwIfAborted()
     const framing = framingOf(req, first.length)
     const reception = { file: fd, position: 0, first, framing, algorithm, pace }
-    const received = await receiver.receive(socketFd, reception, stop)
+    const received = await receiver.receive(() => descriptorOf(socket), reception, stop)
     state.whole = true
     return received
   } catch (error) {

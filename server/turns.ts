@@ -3,6 +3,8 @@ import type { Duplex } from 'node:stream'
 
 export interface Turns {
   readonly take: RequestListener
+  /** Whether a request of it has no answer yet. */
+  isBusy(socket: Duplex): boolean
   /** Whether a part of an answer has gone: whatever comes behind it would be taken for the rest. */
   isAnswering(socket: Duplex): boolean
 }
@@ -31,6 +33,7 @@ export function inTurn(handle: RequestListener, most: number): Turns {
       queues.set(req.socket, own)
       begin(own, req, res)
     },
+    isBusy: socket => queues.get(socket)?.current.closed === false,
     isAnswering(socket) {
       const current = queues.get(socket)?.current
       return current?.headersSent === true && !current.closed

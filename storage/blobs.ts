@@ -83,12 +83,20 @@ export function blobs(
     return record !== undefined && decodeRecord<Placement>(record).st === 'live'
   }
 
+  async function holds({ k, s }: Placement, io: Io): Promise<boolean> {
+    const content = await store.open(k, { ...io, range: { start: 0, end: 0 } })
+    if (content?.kind === 'file') content.close()
+    if (content?.kind === 'stream') content.stream.destroy()
+    return content?.size === s
+  }
+
   async function livePlacement(digest: Digest, size: number, io: Io): Promise<string | undefined> {
     const { keys } = await store.list(placementPrefix(digest), { signal: io.signal, limit: 16 })
     for (const key of keys) {
       const record = await store.read(key, io)
       const placement = record && decodeRecord<Placement>(record)
-      if (placement?.st === 'live' && placement.s === size) return placement.k
+      // What a disk has lost is made whole again by who pushes it.
+      if (placement?.st === 'live' && placement.s === size && (await holds(placement, io))) return placement.k
     }
     return undefined
   }

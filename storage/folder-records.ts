@@ -64,7 +64,13 @@ export function folderRecords(root: string, folders: Folders, synced: boolean): 
     publish: (staged: string, path: string) => Promise<boolean>,
   ): Promise<Written> {
     const path = pathOf(key)
-    const [staged] = await Promise.all([stage(bytes), folders.ensure(dirname(path))])
+    const [staging, ensured] = await Promise.allSettled([stage(bytes), folders.ensure(dirname(path))])
+    if (staging.status === 'rejected') throw staging.reason
+    const staged = staging.value
+    if (ensured.status === 'rejected') {
+      await file.unlink(staged).catch(() => {})
+      throw ensured.reason
+    }
     try {
       checkDeadline(deadlineMs)
       if (!(await publish(staged, path))) return undefined

@@ -19,11 +19,45 @@ type UploadMethods = Pick<
  */
 export function folderUploads(root: string, folders: Folders, referee: Referee): UploadMethods {
   const pathOf = ({ owner, id }: Upload) => join(root, 'u', owner, id)
+  const contentPathOf = ({ id }: Upload) => join(root, contentKey(id))
+
+  /** What was completed lies where its content belongs, and so does an empty file for what was forgotten. */
+  function refuseUsed(upload: Upload): void {
+    // Never waits for a disk: see isCurrent in folder-records.ts.
+    if (fs.statSync(contentPathOf(upload), { throwIfNoEntry: false }))
+      throw new RegistryError('UPLOAD_UNKNOWN')
+  }
+
+  async function markUsed(upload: Upload): Promise<void> {
+    await folders.ensure(dirname(contentPathOf(upload)))
+    try {
+      await file.close(await file.open(contentPathOf(upload), 'wx', 0o600))
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error
+    }
+  }
+
+  async function forget(upload: Upload): Promise<void> {
+    const marking = markUsed(upload)
+    // A disk that has no room for the mark gets room by this.
+    await marking.catch(() => {})
+    await ifThere(file.unlink(pathOf(upload)))
+    await marking.catch(() => markUsed(upload))
+  }
+
+  /** Empties an upload's file behind an offset, or refuses to go on from there. */
+  async function seek(fd: number, offset: number, replaces: boolean): Promise<void> {
+    const { size } = await file.fstat(fd)
+    if (size === offset) return
+    if (size < offset || !replaces) throw new RegistryError('UPLOAD_OUT_OF_ORDER')
+    await file.ftruncate(fd, offset)
+  }
 
   async function holding<T>(upload: Upload, flags: number, act: (fd: number) => Promise<T>): Promise<T> {
     const release = await referee.lock(upload.id)
     if (!release) throw new RegistryError('UPLOAD_BUSY', { headers: { 'Retry-After': '1' } })
     try {
+      refuseUsed(upload)
       const fd = await ifThere(file.open(pathOf(upload), flags, 0o600))
       if (fd === undefined) throw new RegistryError('UPLOAD_UNKNOWN')
       try {
@@ -41,15 +75,16 @@ export function folderUploads(root: string, folders: Folders, referee: Referee):
 
     async uploaded(upload) {
       const stat = await ifThere(file.stat(pathOf(upload)))
+      if (!stat) refuseUsed(upload)
       return stat && { size: stat.size, modifiedMs: stat.mtimeMs }
     },
 
-    async append(upload, source, { offset, witness, signal }) {
+    async append(upload, source, { offset, replaces = false, witness, signal }) {
       const { O_RDWR, O_CREAT } = fs.constants
       if (offset === 0) await folders.ensure(dirname(pathOf(upload)))
       return holding(upload, offset === 0 ? O_RDWR | O_CREAT : O_RDWR, async fd => {
         signal.throwIfAborted()
-        if ((await file.fstat(fd)).size !== offset) throw new RegistryError('UPLOAD_OUT_OF_ORDER')
+        await seek(fd, offset, replaces)
         if (offset === 0 && source.move) return source.move(fd, { signal })
         const { stream } = source
         const stop = () => stream.destroy(signal.reason instanceof Error ? signal.reason : undefined)
@@ -68,20 +103,23 @@ export function folderUploads(root: string, folders: Folders, referee: Referee):
     },
 
     complete(upload, size) {
+      // The kernel reports a failed write once, and takes the pages for written from then on.
+      const forgetAfter = async (error: unknown) => {
+        await forget(upload)
+        throw error
+      }
       return holding(upload, fs.constants.O_RDWR, async fd => {
         if ((await file.fstat(fd)).size !== size) throw new RegistryError('UPLOAD_BUSY')
         const key = contentKey(upload.id)
         const path = join(root, key)
-        await Promise.all([file.fsync(fd), folders.ensure(dirname(path))])
+        await Promise.all([file.fsync(fd).catch(forgetAfter), folders.ensure(dirname(path))])
         await file.rename(pathOf(upload), path)
         await folders.sync(dirname(path))
         return key
       })
     },
 
-    async abort(upload) {
-      await ifThere(file.unlink(pathOf(upload)))
-    },
+    abort: forget,
 
     async uploads(owner) {
       const owners =

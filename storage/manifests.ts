@@ -9,6 +9,7 @@ import {
   isDigest,
   type Reference,
   type RepositoryName,
+  type Tag,
 } from '../oci/names.ts'
 import type { Blobs } from './blobs.ts'
 import { manifestKey, type Rid } from './layout.ts'
@@ -16,9 +17,9 @@ import { encodeManifest, type HeldManifest, readManifest } from './manifest-reco
 import type { MutationOptions, ObjectStore } from './object-store.ts'
 import { graceMs, inParallel, isFresh, operation } from './record.ts'
 import type { Referrers } from './referrers.ts'
-import type { ManifestPush, ManifestStore } from './registry.ts'
+import type { ManifestPush, ManifestStore, TagCondition } from './registry.ts'
 import type { Repositories } from './repositories.ts'
-import type { Tags } from './tags.ts'
+import { type HeldTag, satisfies, type Tags } from './tags.ts'
 
 /** What a manifest may name without its being here: nothing; children of an index; layers too. */
 export type Sparse = 'none' | 'index' | 'any'
@@ -28,6 +29,12 @@ export type Sparse = 'none' | 'index' | 'any'
  * are younger than an hour, so that nothing acknowledged on the strength of an earlier write is taken away.
  */
 const rewriteAfterMs = 30 * 60_000
+
+/** A tag or an entry among the referrers is only as good as the manifest it leads to. */
+interface Traces {
+  readonly entry: { readonly subject: Digest; readonly etag: string } | undefined
+  readonly tags: readonly HeldTag[]
+}
 
 export function manifests(
   store: ObjectStore,
@@ -105,6 +112,66 @@ export function manifests(
     }
   }
 
+  /** TAG_CHANGED, before anything is written. What names no tag is about the manifest itself. */
+  async function checkCondition(
+    rid: Rid,
+    digest: Digest,
+    targets: readonly Tag[],
+    condition: TagCondition,
+    io: Io,
+  ): Promise<void> {
+    if (targets.length > 0) {
+      await inParallel(targets, 4, tag => tags.check(rid, tag, condition, io))
+      return
+    }
+    const current = (await readManifest(store, rid, digest, io)) && digest
+    if (!satisfies(condition, current))
+      throw new RegistryError('TAG_CHANGED', { detail: { digest: current ?? null } })
+  }
+
+  /** What leads to a manifest, each as it is now. */
+  async function tracesOf(rid: Rid, digest: Digest, subject: Digest | undefined, io: Io): Promise<Traces> {
+    const entry = subject && (await referrers.etagOf(rid, subject, digest, io))
+    return {
+      entry: subject && entry ? { subject, etag: entry } : undefined,
+      tags: await tags.pointingTo(rid, digest, io),
+    }
+  }
+
+  /** Removes those that are still as they were found: a push writes its own again. */
+  async function drop(
+    rid: Rid,
+    digest: Digest,
+    { entry, tags: held }: Traces,
+    by: string,
+    options: MutationOptions,
+  ) {
+    if (entry) await referrers.remove(rid, entry.subject, digest, entry.etag, options)
+    await inParallel(held, 16, tag => tags.drop(rid, tag, by, options))
+  }
+
+  /** False where there is none. */
+  async function removeManifest(
+    rid: Rid,
+    digest: Digest,
+    by: string,
+    options: MutationOptions,
+  ): Promise<boolean> {
+    for (;;) {
+      const held = await readManifest(store, rid, digest, options)
+      const subject = held?.header.sub
+      const before = await tracesOf(rid, digest, subject, options)
+      // The manifest first: with it every tag that points to it is gone, at once.
+      const condition = { ifMatch: held?.record.etag ?? '' }
+      if (held && !(await store.remove(manifestKey(rid, digest), { ...options, condition }))) continue
+      await drop(rid, digest, before, by, options)
+      // A push that found the manifest a moment ago may lead to it now, and looks again after that.
+      const since = await tracesOf(rid, digest, subject, options)
+      if (!(await readManifest(store, rid, digest, options))) await drop(rid, digest, since, by, options)
+      return held !== undefined
+    }
+  }
+
   return {
     async read(name, reference, io) {
       const { digest, header, bytes } = await find(name, reference, io)
@@ -120,8 +187,10 @@ export function manifests(
           message: `digest did not match: expected ${reference}, got ${digest}`,
         })
       const rid = await names.ensure(name, io)
+      const targets = [...new Set(isDigest(reference) ? push.tags : [reference, ...push.tags])]
+      if (push.condition) await checkCondition(rid, digest, targets, push.condition, io)
 
-      for (;;) {
+      for (let { condition } = push; ; condition = undefined) {
         const options = operation(io)
         const oldest = await confirmAll(rid, manifest, options)
         const written = await put(rid, digest, manifest, push, options)
@@ -131,9 +200,9 @@ export function manifests(
         await confirmAll(rid, manifest, options)
         const { subject } = manifest
         if (subject) await referrers.add(rid, subject, manifest, { digest, size: push.bytes.length }, options)
-        const targets = [...new Set(isDigest(reference) ? push.tags : [reference, ...push.tags])]
-        await inParallel(targets, 4, tag => tags.point(rid, tag, digest, push.by, push.condition, options))
-        return { digest, subject }
+        await inParallel(targets, 4, tag => tags.point(rid, tag, digest, push.by, condition, options))
+        // Whoever deletes a manifest removes it and then looks for what leads to it: the same again.
+        if (await readManifest(store, rid, digest, options)) return { digest, subject }
       }
     },
 
@@ -144,18 +213,9 @@ export function manifests(
         if (!removed) throw unknown(name, reference)
         return
       }
-      for (;;) {
-        const { rid, record, header } = await find(name, reference, io)
-        // What is removed is what is there now: whoever pushes the manifest again meanwhile writes tags of their own.
-        const entry = header.sub && (await referrers.etagOf(rid, header.sub, reference, io))
-        const pointing = await tags.pointingTo(rid, reference, io)
-        // The manifest first: with it every tag that points to it is gone, at once.
-        const condition = { ifMatch: record.etag }
-        if (!(await store.remove(manifestKey(rid, reference), { ...options, condition }))) continue
-        if (header.sub && entry) await referrers.remove(rid, header.sub, reference, entry, options)
-        await inParallel(pointing, 16, held => tags.drop(rid, held, by, options))
-        return
-      }
+      const rid = await names.rid(name, io)
+      // Also where there was none: whoever removed it may not have got to its tags.
+      if (!(await removeManifest(rid, reference, by, options))) throw unknown(name, reference)
     },
 
     async referrers(name, subject, page) {

@@ -19,6 +19,10 @@ export function memoryStore(): ObjectStore {
   const growing = new Map<string, Growing>()
   let writes = 0
 
+  function refuseUsed({ id }: Upload): void {
+    if (content.has(contentKey(id))) throw new RegistryError('UPLOAD_UNKNOWN')
+  }
+
   const growingOf = (upload: Upload) => {
     const found = growing.get(upload.id)
     if (!found) throw new RegistryError('UPLOAD_UNKNOWN')
@@ -67,16 +71,19 @@ export function memoryStore(): ObjectStore {
 
     async uploaded(upload) {
       const found = growing.get(upload.id)
+      if (!found) refuseUsed(upload)
       return found && { size: found.bytes.length, modifiedMs: found.modifiedMs }
     },
 
-    async append(upload, { stream }, { offset, witness, signal }) {
+    async append(upload, { stream }, { offset, replaces = false, witness, signal }) {
+      refuseUsed(upload)
       const target =
         offset === 0 && !growing.has(upload.id)
           ? { upload, bytes: Buffer.alloc(0), modifiedMs: Date.now(), busy: false }
           : growingOf(upload)
       growing.set(upload.id, target)
       if (target.busy) throw new RegistryError('UPLOAD_BUSY')
+      if (replaces) target.bytes = target.bytes.subarray(0, offset)
       if (target.bytes.length !== offset) throw new RegistryError('UPLOAD_OUT_OF_ORDER')
       target.busy = true
       const stop = () => stream.destroy(signal.reason)
@@ -109,6 +116,8 @@ export function memoryStore(): ObjectStore {
 
     async abort(upload) {
       growing.delete(upload.id)
+      const key = contentKey(upload.id)
+      if (!content.has(key)) content.set(key, Buffer.alloc(0))
     },
 
     async uploads(owner) {

@@ -92,6 +92,8 @@ export interface Incoming {
 export interface AppendOptions extends Io {
   /** Where the bytes begin: the upload's size. */
   readonly offset: number
+  /** It may hold more than that, which nobody was told of and which is dropped. */
+  readonly replaces?: boolean
   readonly witness: Witness
 }
 
@@ -109,25 +111,31 @@ export interface ObjectStore {
 
   /**
    * Names an upload that holds nothing yet: a fresh id that nobody can guess, the last word of its content's key. Costs
-   * the store nothing; the first byte makes the upload.
+   * the store nothing; the first byte makes the upload. An upload that was completed or forgotten is gone for ever: no
+   * byte makes it again.
    */
   begin(owner: string): Upload
-  /** What an upload holds; undefined before its first byte, and when it is gone. */
+  /** What an upload holds; undefined before its first byte. Throws UPLOAD_UNKNOWN when it is gone. */
   uploaded(upload: Upload, io: Io): Promise<Uploaded | undefined>
   /**
    * Adds bytes and returns the new size. When the source or the store fails, or the signal aborts, what has been
    * stored until then stays, and `uploaded` tells how much. One writer at a time: throws UPLOAD_BUSY otherwise.
-   * Throws UPLOAD_OUT_OF_ORDER when `offset` is not its size; UPLOAD_UNKNOWN when it is not 0 and the upload is gone.
+   * Throws UPLOAD_OUT_OF_ORDER when `offset` is not its size; UPLOAD_UNKNOWN when the upload is gone, or has no byte yet
+   * and `offset` is not 0.
    */
   append(upload: Upload, source: Incoming, options: AppendOptions): Promise<number>
   /** All bytes of an upload, to look at again. Undefined when there is no such upload. */
   reread(upload: Upload, io: Io): Promise<Readable | undefined>
   /**
    * Makes an upload of this size content, durable when it resolves, and returns its key. Never copies. Throws
-   * UPLOAD_UNKNOWN when the upload is gone, UPLOAD_BUSY when somebody writes to it or has changed its size.
+   * UPLOAD_UNKNOWN when the upload is gone, UPLOAD_BUSY when somebody writes to it or has changed its size. An upload
+   * that cannot be made durable is forgotten: what a disk has refused once it may claim to have the next time.
    */
   complete(upload: Upload, size: number, io: Io): Promise<string>
-  /** Forgets an upload and frees what it held. Forgetting twice is success. */
+  /**
+   * Forgets an upload, for ever, and frees what it held. What tells that it is gone is empty content at its key, named by
+   * nobody and collected as such. Forgetting twice is success.
+   */
   abort(upload: Upload, io: Io): Promise<void>
   /** Uploads of an owner, or of all, that hold something. */
   uploads(owner: string | undefined, io: Io): Promise<Upload[]>

@@ -38,6 +38,8 @@ export interface Tags {
     condition: TagCondition | undefined,
     options: MutationOptions,
   ): Promise<void>
+  /** TAG_CHANGED unless a tag is what it is said to be. */
+  check(rid: Rid, tag: Tag, condition: TagCondition, io: Io): Promise<void>
   /** False if there is no such tag. */
   remove(rid: Rid, tag: Tag, by: string, options: MutationOptions): Promise<boolean>
   /** Every tag that points to a manifest, as it is now. */
@@ -50,10 +52,15 @@ export interface Tags {
 /** Two that write one tag at once try again after a moment of their own. */
 const pause = () => new Promise(wake => setTimeout(wake, Math.random() * 10))
 
-function holds(condition: TagCondition | undefined, current: Digest | undefined): boolean {
-  if (!condition) return true
+/** Whether a tag, or a manifest, that is at this digest may be pushed. */
+export function satisfies(condition: TagCondition, current: Digest | undefined): boolean {
   if ('ifAbsent' in condition) return current === undefined
   return current !== undefined && (condition.ifDigest.includes(current) || condition.ifDigest.includes('*'))
+}
+
+function refuseUnless(condition: TagCondition | undefined, tag: Tag, found: HeldTag | undefined): void {
+  if (condition && !satisfies(condition, found?.record.d))
+    throw new RegistryError('TAG_CHANGED', { detail: { tag, digest: found?.record.d ?? null } })
 }
 
 export function tags(store: ObjectStore): Tags {
@@ -67,11 +74,14 @@ export function tags(store: ObjectStore): Tags {
       return (await find(rid, tag, io))?.record.d
     },
 
+    async check(rid, tag, condition, io) {
+      refuseUnless(condition, tag, await find(rid, tag, io))
+    },
+
     async point(rid, tag, to, by, condition, options) {
       for (;;) {
         const found = await find(rid, tag, options)
-        if (!holds(condition, found?.record.d))
-          throw new RegistryError('TAG_CHANGED', { detail: { tag, digest: found?.record.d ?? null } })
+        refuseUnless(condition, tag, found)
         const { d, at, by: who, rev = 0, h = [] } = found?.record ?? {}
         const past =
           d && at && who !== undefined && d !== to ? [{ d, at, by: who }, ...h].slice(0, historyLength) : h

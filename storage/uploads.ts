@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { isFault, RegistryError } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
@@ -12,8 +13,9 @@ import {
   type RepositoryName,
 } from '../oci/names.ts'
 import { type Blobs, inlineBytes } from './blobs.ts'
+import { madeMs } from './content-id.ts'
 import type { Incoming, ObjectStore, Upload } from './object-store.ts'
-import { operation } from './record.ts'
+import { graceMs, operation } from './record.ts'
 import type { Blob, Pusher, UploadBody, UploadStore } from './registry.ts'
 import type { Repositories } from './repositories.ts'
 import { type SealedUpload, uploadSeal } from './seal.ts'
@@ -56,7 +58,7 @@ export function uploads(
   async function abortIdle(candidates: readonly Upload[], idleMs: number, io: Io): Promise<number> {
     let aborted = 0
     for (const upload of candidates) {
-      const found = await store.uploaded(upload, io)
+      const found = await store.uploaded(upload, io).catch(unlessUnknown)
       if (found && Date.now() - found.modifiedMs <= idleMs) continue
       await store.abort(upload, io)
       aborted++
@@ -64,12 +66,18 @@ export function uploads(
     return aborted
   }
 
+  /** What an upload holds. One that was never begun can be for as long as what is gone is remembered. */
+  async function sizeOf({ upload, size }: SealedUpload, io: Io): Promise<number> {
+    const found = await store.uploaded(upload, io)
+    const isLate = Date.now() - madeMs(upload.id) > Math.min(limits().ttlMs, graceMs)
+    if (!found && (size > 0 || isLate)) throw new RegistryError('UPLOAD_UNKNOWN')
+    return found?.size ?? 0
+  }
+
   /** The upload behind an address and its true size, which may be past what the address says. */
   async function locate(pusher: Pusher, address: string, io: Io) {
     const sealed = await seal.open(contextOf(pusher), address, io)
-    const found = await store.uploaded(sealed.upload, io)
-    if (!found && sealed.size > 0) throw new RegistryError('UPLOAD_UNKNOWN')
-    return { sealed, size: found?.size ?? 0 }
+    return { sealed, size: await sizeOf(sealed, io) }
   }
 
   async function sessionOf(pusher: Pusher, upload: Upload, size: number, io: Io) {
@@ -84,10 +92,10 @@ export function uploads(
     throw error
   }
 
-  /** Adds a body to an upload that holds `size` bytes, and returns the new size. */
+  /** Adds a body to an upload behind its first `size` bytes, and returns the new size. */
   async function extend(
     upload: Upload,
-    size: number,
+    { size, replaces = false }: { readonly size: number; readonly replaces?: boolean },
     body: UploadBody,
     algorithm: Algorithm,
     io: Io,
@@ -98,11 +106,20 @@ export function uploads(
     if (size === 0) await makeRoom(upload.owner, io)
     const watch = digests.watch(upload.id, size, algorithm)
     const end = await store
-      .append(upload, incoming(body, watch), { offset: size, witness: watch, signal: io.signal })
+      .append(upload, incoming(body, watch), { offset: size, replaces, witness: watch, signal: io.signal })
       .catch(error => abandonIfFull(upload, error, io))
+    if (body.length !== undefined && end - size !== body.length) {
+      await cutBack(upload, size, io)
+      throw new RegistryError('SIZE_INVALID')
+    }
     watch.keep(end)
-    if (body.length !== undefined && end - size !== body.length) throw new RegistryError('SIZE_INVALID')
     return end
+  }
+
+  /** Drops what was refused. */
+  async function cutBack(upload: Upload, size: number, io: Io): Promise<void> {
+    const nothing = { stream: Readable.from([]) }
+    await store.append(upload, nothing, { ...io, offset: size, replaces: true, witness: { update() {} } })
   }
 
   /** The digest of all bytes: from this process's memory, from the address, or by reading them again. */
@@ -139,8 +156,8 @@ export function uploads(
       const source = await store.reread(upload, io)
       if (!source) throw new RegistryError('UPLOAD_UNKNOWN')
       const bytes = await buffer(source)
-      // Somebody has added to what was verified.
-      if (bytes.length !== blob.size) throw new RegistryError('UPLOAD_BUSY')
+      // Somebody has written to what was verified.
+      if (hashOf(algorithmOf(blob.digest), bytes) !== blob.digest) throw new RegistryError('UPLOAD_BUSY')
       await blobs.commitInline(rid, name, blob.digest, bytes, options)
     }
     await store.abort(upload, io)
@@ -152,7 +169,7 @@ export function uploads(
     const bytes = await buffer(body.source)
     if (bytes.length !== body.length) throw new RegistryError('SIZE_INVALID')
     const algorithm = algorithmOf(digest)
-    verify(digest, digestOf(algorithm, createHash(algorithm).update(bytes).digest('hex')))
+    verify(digest, hashOf(algorithm, bytes))
     await blobs.commitInline(await names.ensure(name, io), name, digest, bytes, operation(io))
     return { digest, size: bytes.length }
   }
@@ -174,7 +191,7 @@ export function uploads(
 
     async append(pusher, address, body, io) {
       const { sealed, size } = await locate(pusher, address, io)
-      const end = await extend(sealed.upload, size, body, sealed.digest?.algorithm ?? 'sha256', io)
+      const end = await extend(sealed.upload, { size }, body, sealed.digest?.algorithm ?? 'sha256', io)
       return sessionOf(pusher, sealed.upload, end, io)
     },
 
@@ -182,13 +199,14 @@ export function uploads(
       const sealed = await seal.open(contextOf(pusher), address, io)
       const { upload } = sealed
       try {
-        const found = await store.uploaded(upload, io)
-        if (!found && sealed.size > 0) throw new RegistryError('UPLOAD_UNKNOWN')
-        const size = found?.size ?? 0
-        if (!found && !body.offset && isInline(body)) {
+        const size = await sizeOf(sealed, io)
+        if (size === 0 && !body.offset && isInline(body)) {
           return await receiveInline(pusher.name, digest, body, io)
         }
-        const end = await extend(upload, size, body, algorithmOf(digest), io)
+        // A body that does not say where it begins goes behind what was acknowledged: it may be sent for a second time.
+        const isWhole = body.offset === undefined && body.length !== 0 && sealed.size < size
+        const from = isWhole ? { size: sealed.size, replaces: true } : { size }
+        const end = await extend(upload, from, body, algorithmOf(digest), io)
         verify(digest, await digestOfAll(sealed, end, algorithmOf(digest), io))
         await publish(pusher.name, upload, { digest, size: end }, io)
         digests.forget(upload.id)
@@ -231,6 +249,13 @@ export function uploads(
   }
   return self
 }
+
+function unlessUnknown(error: unknown): undefined {
+  if (!isFault(error, 'UPLOAD_UNKNOWN')) throw error
+}
+
+const hashOf = (algorithm: Algorithm, bytes: Buffer) =>
+  digestOf(algorithm, createHash(algorithm).update(bytes).digest('hex'))
 
 /** A body on its way into the store, with its digest on the way to whoever watches. */
 function incoming(body: UploadBody, watch: Watch): Incoming {

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { linkKey, linkPrefix, placementPrefix } from '../../storage/layout.ts'
 import type { ObjectStore } from '../../storage/object-store.ts'
 import { encodeRecord } from '../../storage/record.ts'
@@ -24,6 +24,18 @@ export interface AgingStore {
   readonly store: ObjectStore
   /** Makes a record as old as if it had been written so many hours ago. */
   age(key: string, hours: number): Promise<void>
+}
+
+/** Keys of content. What is empty only tells that an upload is gone. */
+export async function contents(store: ObjectStore): Promise<readonly string[]> {
+  const { keys } = await store.list('d/', { ...io, limit: 100 })
+  const found: string[] = []
+  for (const key of keys) {
+    const content = await store.open(key, io)
+    if (content?.kind === 'file') content.close()
+    if (content && content.size > 0) found.push(key)
+  }
+  return found
 }
 
 async function only(store: ObjectStore, prefix: string): Promise<string> {
@@ -97,8 +109,21 @@ export function describeBlobs(name: string, open: () => Promise<AgingStore>): vo
       await pushBlob(registry, large)
       await pushBlob(registry, large, other)
       await only(store, placementPrefix(digest(large)))
-      await only(store, 'd/')
+      expect(await contents(store)).toHaveLength(1)
       expect(await store.uploads(undefined, io)).toEqual([])
+    })
+
+    it('is made whole again by a push of what a disk has lost', async () => {
+      const pushed = await pushBlob(registry, large)
+      const [lost = ''] = await contents(store)
+      const open = store.open
+      const spy = vi.spyOn(store, 'open').mockImplementation(async (key, options) => {
+        return key === lost ? undefined : open(key, options)
+      })
+      await expect(readBlob(registry, pushed)).rejects.toThrow(/missing/)
+      await pushBlob(registry, large)
+      expect((await readBlob(registry, pushed)).equals(large)).toBe(true)
+      spy.mockRestore()
     })
 
     it('keeps a second copy of what is about to be collected (W-commit)', async () => {

@@ -54,10 +54,11 @@ export function describeContent(name: string, open: () => Promise<Opened>): void
       expect(key.endsWith(`/${upload.id}`)).toBe(true)
       expect((await store.list('d/', { ...io, limit: 100 })).keys).toEqual([key])
       expect((await bytesOf(await (await opened.beside()).open(key, io)))?.equals(bytes)).toBe(true)
-      expect(await store.uploaded(upload, io)).toBeUndefined()
+      await expect(store.uploaded(upload, io)).rejects.toMatchObject(fault('UPLOAD_UNKNOWN'))
       expect(await store.reread(upload, io)).toBeUndefined()
       await expect(store.complete(upload, bytes.length, io)).rejects.toMatchObject(fault('UPLOAD_UNKNOWN'))
       await expect(append(upload, bytes, bytes.length)).rejects.toMatchObject(fault('UPLOAD_UNKNOWN'))
+      await expect(append(upload, bytes, 0)).rejects.toMatchObject(fault('UPLOAD_UNKNOWN'))
       await store.abort(upload, io)
       expect((await bytesOf(await store.open(key, io)))?.equals(bytes)).toBe(true)
     })
@@ -161,9 +162,24 @@ export function describeContent(name: string, open: () => Promise<Opened>): void
       await append(upload, bytes, 0)
       await store.abort(upload, io)
       await store.abort(upload, io)
-      expect(await store.uploaded(upload, io)).toBeUndefined()
+      await expect(store.uploaded(upload, io)).rejects.toMatchObject(fault('UPLOAD_UNKNOWN'))
+      await expect(append(upload, bytes, 0)).rejects.toMatchObject(fault('UPLOAD_UNKNOWN'))
       await expect(append(upload, bytes, 10)).rejects.toMatchObject(fault('UPLOAD_UNKNOWN'))
+      expect(await store.uploads(undefined, io)).toEqual([])
       await expect(store.complete(upload, 0, io)).rejects.toMatchObject(fault('UPLOAD_UNKNOWN'))
+    })
+
+    it('drops what nobody was told of, where that is wanted, and refuses it elsewhere', async () => {
+      const upload = store.begin('me')
+      await append(upload, bytes.subarray(0, 500), 0)
+      await expect(append(upload, bytes, 100)).rejects.toMatchObject(fault('UPLOAD_OUT_OF_ORDER'))
+      const source = { stream: Readable.from([bytes.subarray(100, 300)]) }
+      const options = { ...io, offset: 100, replaces: true, witness: ignored }
+      expect(await store.append(upload, source, options)).toBe(300)
+      const again = await store.reread(upload, io)
+      expect(again && (await buffer(again)).equals(bytes.subarray(0, 300))).toBe(true)
+      const gap = store.append(upload, { stream: Readable.from([bytes]) }, { ...options, offset: 301 })
+      await expect(gap).rejects.toMatchObject(fault('UPLOAD_OUT_OF_ORDER'))
     })
 
     it('counts uploads of an owner and of all', async () => {

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { hexOf } from '../../oci/names.ts'
 import { deletedTagKey, linkPrefix, placementPrefix } from '../../storage/layout.ts'
 import type { ObjectStore } from '../../storage/object-store.ts'
 import { encodeRecord } from '../../storage/record.ts'
@@ -24,6 +25,7 @@ const versions = Array.from({ length: 20 }, (_, at) => image({ seed: `version ${
 
 export function describeManifests(name: string, open: () => Promise<AgingStore>): void {
   describe(`${name} keeps manifests`, () => {
+    const changed = fault('TAG_CHANGED')
     let store: ObjectStore
     let age: AgingStore['age']
     let registry: Registry
@@ -89,7 +91,6 @@ export function describeManifests(name: string, open: () => Promise<AgingStore>)
     it('and points a tag only from where the push says', async () => {
       for (const version of versions.slice(0, 2)) await pushImage(registry, version)
       const [first, second] = versions.map(({ descriptor }) => descriptor.digest)
-      const changed = fault('TAG_CHANGED')
       const push = (at: number, condition: NonNullable<Parameters<typeof pushManifest>[3]>['condition']) =>
         pushManifest(registry, versions[at] ?? single, latest, { condition })
       await expect(push(0, { ifDigest: ['*'] })).rejects.toMatchObject(changed)
@@ -140,8 +141,32 @@ export function describeManifests(name: string, open: () => Promise<AgingStore>)
         const held = await read(single.descriptor.digest).catch(() => undefined)
         const { items } = await registry.manifests.tags(app, { ...io, limit: 100 })
         if (held) expect(items.length).toBeGreaterThan(0)
+        else expect(items).toEqual([])
         await pushManifest(registry, single, latest)
       }
+    })
+
+    it('and forgets the tags of a manifest whose removal was cut off', async () => {
+      await pushImage(registry, single, latest)
+      const [key = ''] = (await keys('m/')).filter(each => each.endsWith(hexOf(single.descriptor.digest)))
+      await store.remove(key, { ...io, deadlineMs: Date.now() + 60_000 })
+      const removal = registry.manifests.remove(app, single.descriptor.digest, 'me', io)
+      await expect(removal).rejects.toMatchObject(unknown)
+      expect((await registry.manifests.tags(app, { ...io, limit: 10 })).items).toEqual([])
+    })
+
+    it('and writes nothing of a push whose condition does not hold', async () => {
+      const [first = single, second = single] = versions
+      await pushImage(registry, first, tag('there'))
+      await pushImage(registry, single)
+      const both = { condition: { ifAbsent: true }, tags: [tag('new'), tag('there')] } as const
+      await expect(pushManifest(registry, second, undefined, both)).rejects.toMatchObject(changed)
+      await expect(read(second.descriptor.digest)).rejects.toMatchObject(unknown)
+      expect((await registry.manifests.tags(app, { ...io, limit: 10 })).items).toEqual(['there'])
+      const again = pushManifest(registry, first, undefined, { condition: { ifAbsent: true } })
+      await expect(again).rejects.toMatchObject(changed)
+      const other = pushManifest(registry, second, undefined, { condition: { ifDigest: ['*'] } })
+      await expect(other).rejects.toMatchObject(changed)
     })
 
     it('and lists tags page by page', async () => {

@@ -5,7 +5,7 @@ import type { Registry } from '../../storage/registry.ts'
 import { digest, randomBytes } from '../helpers/images.ts'
 import { app, body, nothing, pusher, readBlob, registryOver, repo } from '../helpers/local-registry.ts'
 import { fault, io } from '../helpers/waiting.ts'
-import type { AgingStore } from './blobs.ts'
+import { type AgingStore, contents } from './blobs.ts'
 
 const bytes = randomBytes('upload', 600_000)
 const half = 300_000
@@ -136,7 +136,41 @@ export function describeUploads(name: string, open: () => Promise<AgingStore>): 
         await expect(receiving).rejects.toMatchObject(fault('DIGEST_INVALID'))
       }
       expect(await store.uploads(undefined, io)).toEqual([])
-      expect((await store.list('d/', { ...io, limit: 10 })).keys).toEqual([])
+      expect(await contents(store)).toEqual([])
+    })
+
+    it('and takes no address of one that is over for another', async () => {
+      const [a, b] = [randomBytes('first', half), randomBytes('second', half)]
+      const { address: fresh } = await registry.uploads.start(pusher, 'sha256', io)
+      const first = await registry.uploads.append(pusher, fresh, body(a), io)
+      await registry.uploads.cancel(pusher, first.address, io)
+      for (const address of [fresh, first.address]) {
+        await expect(registry.uploads.find(pusher, address, io)).rejects.toMatchObject(unknown)
+        await expect(registry.uploads.append(pusher, address, body(b), io)).rejects.toMatchObject(unknown)
+        const finishing = registry.uploads.finish(pusher, address, digest(b), body(b), io)
+        await expect(finishing).rejects.toMatchObject(unknown)
+      }
+      const { address: second } = await registry.uploads.start(pusher, 'sha256', io)
+      await registry.uploads.finish(pusher, second, digest(a), body(a), io)
+      const again = registry.uploads.finish(pusher, second, digest(b), body(b), io)
+      await expect(again).rejects.toMatchObject(unknown)
+      expect((await readBlob(registry, digest(a))).equals(a)).toBe(true)
+    })
+
+    it('and takes a whole body that is sent again after the first was cut off', async () => {
+      const { address } = await registry.uploads.start(pusher, 'sha256', io)
+      await registry.uploads.append(pusher, address, body(bytes.subarray(0, half)), io)
+      const blob = await registry.uploads.finish(pusher, address, digest(bytes), body(bytes), io)
+      expect((await readBlob(registry, blob.digest)).equals(bytes)).toBe(true)
+    })
+
+    it('and keeps nothing of a part that was longer than it said', async () => {
+      const { address } = await begun()
+      const long = { ...body(bytes.subarray(half), half), length: 10 }
+      await expect(registry.uploads.append(pusher, address, long, io)).rejects.toMatchObject(
+        fault('SIZE_INVALID'),
+      )
+      expect(await registry.uploads.find(pusher, address, io)).toMatchObject({ size: half })
     })
 
     it('and refuses a body of another length than it said', async () => {

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { readdir, rm, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'vitest'
@@ -11,9 +12,12 @@ import { itMounts, mountVolume } from '../helpers/volume.ts'
 
 const MiB = 1024 * 1024
 
+/** Files that hold something: an empty one among the content only tells that an upload is gone. */
 async function filesIn(data: string, folder: string): Promise<readonly string[]> {
   const entries = await readdir(join(data, folder), { recursive: true, withFileTypes: true }).catch(() => [])
-  return entries.filter(entry => entry.isFile()).map(entry => entry.name)
+  return entries
+    .filter(entry => entry.isFile() && statSync(join(entry.parentPath, entry.name)).size > 0)
+    .map(entry => entry.name)
 }
 
 /** Fills a volume with one file until `left` bytes are free. */

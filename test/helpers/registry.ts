@@ -1,5 +1,6 @@
 /** A registry inside this process: the test twin of the composition root (server/worker.ts). */
 import { tmpdir } from 'node:os'
+import type { FileReceiver } from '../../kernel/receiver.ts'
 import type { Pace } from '../../server/body.ts'
 import { usualPace } from '../../server/body.ts'
 import { loadSettings, type Settings } from '../../server/config.ts'
@@ -23,11 +24,17 @@ export interface RegistryOverrides {
   readonly limits?: Partial<HttpLimits>
   readonly pace?: Partial<Pace>
   readonly store?: ObjectStore
+  readonly receiver?: FileReceiver
+  readonly listen?: string
 }
 
 /** Listens on a free port of the loopback interface and keeps everything in memory, unless it is given a store. */
 export async function startRegistry(overrides: RegistryOverrides = {}): Promise<TestRegistry> {
-  const usual = loadSettings({ cwd: tmpdir(), env: {}, flags: { listen: '127.0.0.1:0' } }).settings
+  const usual = loadSettings({
+    cwd: tmpdir(),
+    env: {},
+    flags: { listen: overrides.listen ?? '127.0.0.1:0' },
+  }).settings
   const settings = {
     ...usual,
     ...overrides.settings,
@@ -41,7 +48,7 @@ export async function startRegistry(overrides: RegistryOverrides = {}): Promise<
     settings: () => settings,
     observe: observation => observations.push(observation),
     sender: undefined,
-    receiver: undefined,
+    receiver: overrides.receiver,
     limits: { ...usualLimits, ...overrides.limits },
     pace: { ...usualPace, ...overrides.pace },
   })

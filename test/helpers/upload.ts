@@ -102,8 +102,12 @@ export async function slowRequest(
 /** Resolves when the kernel has taken it, or the connection is gone. */
 function written(socket: Socket, data: string | Buffer): Promise<void> {
   return new Promise(resolve => {
-    socket.once('close', () => resolve())
-    socket.write(data, () => resolve())
+    const settle = () => {
+      socket.off('close', settle)
+      resolve()
+    }
+    socket.once('close', settle)
+    socket.write(data, settle)
   })
 }
 

@@ -1,11 +1,12 @@
 import fs from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { expect, it, vi } from 'vitest'
 import { durableFolders, file } from '../../storage/durable.ts'
 import { folderStore } from '../../storage/folder.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
-import { io, soon } from '../helpers/waiting.ts'
+import { fault, io, soon } from '../helpers/waiting.ts'
 
 it('makes a folder with all its parents, and syncs each parent once', async () => {
   const root = await temporaryFolder()
@@ -54,4 +55,28 @@ it('takes a record that a power cut left empty for none, which exactly one of ma
   const created = await Promise.all([1, 2, 3, 4].map(create))
   expect(created.filter(Boolean)).toHaveLength(1)
   expect(await store.read('x/hole', io)).toBeDefined()
+})
+
+it('gives up an upload that a disk has refused once, as it may claim to have it the next time', async () => {
+  const store = folderStore(await temporaryFolder(), { durability: 'full' })
+  const upload = store.begin('me')
+  const bytes = { stream: Readable.from([Buffer.from('bytes')]) }
+  await store.append(upload, bytes, { ...io, offset: 0, witness: { update() {} } })
+  const broken = Object.assign(new Error('broken disk'), { code: 'EIO' })
+  vi.spyOn(file, 'fsync').mockRejectedValueOnce(broken)
+  await expect(store.complete(upload, 5, io)).rejects.toMatchObject(fault('STORAGE_UNAVAILABLE'))
+  await expect(store.complete(upload, 5, io)).rejects.toMatchObject(fault('UPLOAD_UNKNOWN'))
+  await store.close()
+})
+
+it('leaves nothing of a record whose folder cannot be made', async () => {
+  const root = await temporaryFolder()
+  const store = folderStore(root, { durability: 'full' })
+  fs.mkdirSync(join(root, 'tmp'))
+  const full = Object.assign(new Error('no space'), { code: 'ENOSPC' })
+  await store.write('a/first', Buffer.from('1'), soon())
+  vi.spyOn(file, 'mkdir').mockRejectedValueOnce(full)
+  await expect(store.write('b/second', Buffer.from('2'), soon())).rejects.toMatchObject(fault('STORAGE_FULL'))
+  expect(fs.readdirSync(join(root, 'tmp'))).toEqual([])
+  await store.close()
 })
