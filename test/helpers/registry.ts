@@ -2,6 +2,7 @@
 import { tmpdir } from 'node:os'
 import type { Pace } from '../../server/body.ts'
 import { usualPace } from '../../server/body.ts'
+import type { Certificate } from '../../server/certificate.ts'
 import { loadSettings, type Settings } from '../../server/config.ts'
 import { type HttpLimits, usualLimits } from '../../server/http.ts'
 import { startServer } from '../../server/main.ts'
@@ -16,6 +17,7 @@ export interface TestRegistry extends AsyncDisposable {
   readonly store: ObjectStore
   readonly settings: Settings
   readonly observations: readonly Observation[]
+  renew(certificate: Certificate): void
 }
 
 export interface RegistryOverrides {
@@ -23,6 +25,7 @@ export interface RegistryOverrides {
   readonly limits?: Partial<HttpLimits>
   readonly pace?: Partial<Pace>
   readonly store?: ObjectStore
+  readonly certificate?: Certificate
 }
 
 /** Listens on a free port of the loopback interface and keeps everything in memory, unless it is given a store. */
@@ -42,6 +45,7 @@ export async function startRegistry(overrides: RegistryOverrides = {}): Promise<
     observe: observation => observations.push(observation),
     sender: undefined,
     receiver: undefined,
+    certificate: overrides.certificate,
     limits: { ...usualLimits, ...overrides.limits },
     pace: { ...usualPace, ...overrides.pace },
   })
@@ -52,6 +56,7 @@ export async function startRegistry(overrides: RegistryOverrides = {}): Promise<
     store,
     settings,
     observations,
+    renew: server.renew,
     async [Symbol.asyncDispose]() {
       await server.stop(0)
       await store.close()
