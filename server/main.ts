@@ -1,12 +1,12 @@
 /** The composition root: what one process that serves is made of. */
 import type { Server } from 'node:http'
 import { Server as TlsServer } from 'node:https'
-import { openToAll } from '../auth/access.ts'
 import type { FileReceiver } from '../kernel/receiver.ts'
 import type { FileSender } from '../kernel/sender.ts'
 import { cached } from '../storage/cached.ts'
 import { localRegistry } from '../storage/local-registry.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
+import { policyBy } from './access-settings.ts'
 import type { ListenAddress } from './addresses.ts'
 import { createApp } from './app.ts'
 import { type Pace, usualPace } from './body.ts'
@@ -15,6 +15,7 @@ import type { Settings } from './config.ts'
 import { holdBody } from './held-body.ts'
 import { createHttpServer, type HttpLimits, usualLimits } from './http.ts'
 import type { Observe } from './observe.ts'
+import { hasUsers } from './plan.ts'
 
 /** What remembered records and small blobs may take of a process's memory. */
 const cacheBytes = 64 * 1024 * 1024
@@ -64,7 +65,7 @@ export async function startServer({
   })
   const services = {
     registry,
-    policy: openToAll,
+    policy: policyBy(settings, hasUsers),
     observe,
     sender,
     receiver,
