@@ -9,8 +9,12 @@ export interface Finding {
   readonly severity: 'error' | 'warning'
   /** The line or the name that it is about. */
   readonly about: string
+  /** Where that stands: the index of a rule, or the name of a group or workload. */
+  readonly at: Place
   readonly message: string
 }
+
+type Place = readonly ['access', number] | readonly ['groups' | 'workloads', PrincipalName]
 
 export interface WorkloadSettings {
   readonly issuer: string
@@ -30,7 +34,7 @@ export interface LintSource {
 /** Errors first, otherwise in the order of what they are about. */
 export function lint(source: LintSource): readonly Finding[] {
   const findings = [
-    ...source.rules.flatMap(rule => lintRule(rule, source)),
+    ...source.rules.flatMap((rule, index) => lintRule(rule, index, source)),
     ...[...source.groups].flatMap(([name, members]) => lintGroup(name, members)),
     ...[...source.workloads].flatMap(([name, settings]) => lintWorkload(name, settings)),
   ]
@@ -40,14 +44,19 @@ export function lint(source: LintSource): readonly Finding[] {
   ]
 }
 
-function lintRule(rule: Rule, source: LintSource): readonly Finding[] {
-  const findings = rule.to.flatMap(grantee => lintGrantee(rule, grantee, source))
+function lintRule(rule: Rule, index: number, source: LintSource): readonly Finding[] {
+  const about = findingsAbout(rule.text, ['access', index])
+  const findings = rule.to.flatMap(grantee => lintGrantee(rule, grantee, source, about))
   if (rule.untilMs === undefined || source.nowMs < rule.untilMs) return findings
-  return [...findings, findingsAbout(rule.text).warning('it has ended and grants nothing: remove it')]
+  return [...findings, about.warning('it has ended and grants nothing: remove it')]
 }
 
-function lintGrantee(rule: Rule, grantee: Grantee, source: LintSource): readonly Finding[] {
-  const { error, warning } = findingsAbout(rule.text)
+function lintGrantee(
+  rule: Rule,
+  grantee: Grantee,
+  source: LintSource,
+  { error, warning }: FindingsAbout,
+): readonly Finding[] {
   const { level, repositories, untilMs, note } = rule
   const { rules, groups, workloads } = source
   const who = formatGrantee(grantee)
@@ -95,14 +104,14 @@ function groupsBeside(
 const groupOf = (grantee: Grantee) => (grantee.kind === 'group' ? [grantee.name] : [])
 
 function lintGroup(name: PrincipalName, members: readonly string[]): readonly Finding[] {
-  const { error, warning } = findingsAbout(`group ${name}`)
+  const { error, warning } = findingsAbout(`group ${name}`, ['groups', name])
   if (name === administrators)
     return [error('its members are made by: slipway user add --admin. Choose another name')]
   return members.length === 0 ? [warning('it has no member and no source of members')] : []
 }
 
 function lintWorkload(name: PrincipalName, { audience, match = {} }: WorkloadSettings): readonly Finding[] {
-  const { error, warning } = findingsAbout(`workload ${name}`)
+  const { error, warning } = findingsAbout(`workload ${name}`, ['workloads', name])
   const claims = Object.entries(match).filter(([path]) => path !== 'iss')
   const distinguishing = claims.filter(([, pattern]) => /[^*]/.test(pattern))
   const byRepositoryName = Object.hasOwn(match, 'repository')
@@ -124,9 +133,11 @@ function lintWorkload(name: PrincipalName, { audience, match = {} }: WorkloadSet
   ]
 }
 
-function findingsAbout(about: string) {
+type FindingsAbout = ReturnType<typeof findingsAbout>
+
+function findingsAbout(about: string, at: Place) {
   return {
-    error: (message: string): Finding => ({ severity: 'error', about, message }),
-    warning: (message: string): Finding => ({ severity: 'warning', about, message }),
+    error: (message: string): Finding => ({ severity: 'error', about, at, message }),
+    warning: (message: string): Finding => ({ severity: 'warning', about, at, message }),
   }
 }

@@ -1,5 +1,6 @@
 /** Prints what `serve` would do. Ends with `found` when it would refuse. */
 import { formatListenAddress } from '../server/addresses.ts'
+import { expiryOf } from '../server/certificate.ts'
 import { loadSettings, type Settings, SettingsError } from '../server/config.ts'
 import type { SettingFlags } from '../server/config-sources.ts'
 import { planServe, type ServePlan } from '../server/plan.ts'
@@ -27,16 +28,34 @@ export async function check(flags: SettingFlags, { json, print }: Output): Promi
 export const settingTexts: Readonly<Record<string, (plan: ServePlan) => string>> = {
   listen: ({ settings }) => settings.listen.map(formatListenAddress).join(', '),
   url: ({ settings }) => settings.url ?? 'not set',
+  'tls.cert': ({ settings, files }) =>
+    settings.tls.cert === undefined ? 'not set' : `${settings.tls.cert}${validity(files.certificate)}`,
+  'tls.key': ({ settings }) => settings.tls.key ?? 'not set',
+  insecure: ({ settings }) => `${settings.insecure}`,
   data: ({ folder }) => folder.path,
   workers: ({ settings, workers }) =>
     settings.workers === 'auto' ? `auto: ${workers} on this machine` : `${workers}`,
   durability: ({ settings }) => meanings.durability[settings.durability],
   sparse: ({ settings }) => meanings.sparse[settings.sparse],
+  'login.htpasswd': ({ settings }) => settings.login.htpasswd ?? 'not set',
+  groups: ({ settings }) => Object.keys(settings.groups).join(', ') || 'none',
+  access: ({ settings }) => counted(settings.access.length, 'rule'),
+  protect: ({ settings }) => counted(settings.protect.length, 'protection'),
+  workloads: ({ settings }) => Object.keys(settings.workloads).join(', ') || 'none',
+  'tokens.max_ttl': ({ settings }) => formatDuration(settings.tokens.maxTtlMs),
+  'tokens.default_ttl': ({ settings }) => formatDuration(settings.tokens.defaultTtlMs),
   'limits.manifest': ({ settings }) => formatSize(settings.limits.manifestBytes),
   'limits.uploads_per_user': ({ settings }) => `${settings.limits.uploadsPerUser}`,
   'limits.upload_ttl': ({ settings }) => formatDuration(settings.limits.uploadTtlMs),
+  'limits.requests_per_minute': ({ settings }) => `${settings.limits.requestsPerMinute ?? 'off'}`,
   'log.level': ({ settings }) => settings.log.level,
 }
+
+const counted = (count: number, what: string) =>
+  count === 0 ? 'none' : `${count} ${what}${count === 1 ? '' : 's'}`
+
+const validity = (certificate: ServePlan['files']['certificate']) =>
+  certificate ? `; valid until ${expiryOf(certificate).toISOString().slice(0, 10)}` : ''
 
 const meanings = {
   durability: {
@@ -62,7 +81,7 @@ function toText(plan: ServePlan): string {
   const { sources, folder } = plan
   const rows: (readonly [name: string, text: string, source?: string | undefined])[] = [
     ['settings', plan.file ?? 'no file; defaults where nothing else is said'],
-    ['access', plan.access],
+    ['who may', plan.access],
     ...Object.entries(settingTexts).map(([name, text]) => [name, text(plan), sources.get(name)] as const),
   ]
   const state = `${stateTexts[folder.state]}; ${roundSize(folder.freeBytes)} free`
@@ -72,7 +91,13 @@ function toText(plan: ServePlan): string {
     `${name.padEnd(names)}  ${source ? `${text.padEnd(texts)}  (${source})` : text}`,
     ...(name === 'data' ? [`${''.padEnd(names)}  ${state}`] : []),
   ])
-  return [...lines, '', plan.faults.length > 0 ? faultsToText(plan.faults) : verdict(folder)].join('\n')
+  const warnings = plan.warnings.map(warning => `warning: ${warning}`)
+  return [
+    ...lines,
+    '',
+    ...warnings,
+    plan.faults.length > 0 ? faultsToText(plan.faults) : verdict(folder),
+  ].join('\n')
 }
 
 function verdict({ ownerPid }: ServePlan['folder']): string {
@@ -87,10 +112,11 @@ function faultsToText(faults: readonly string[]): string {
   ].join('\n')
 }
 
-function toJson({ settings, sources, file, folder, workers, access, faults }: ServePlan): string {
+function toJson({ settings, sources, file, folder, workers, access, faults, warnings }: ServePlan): string {
   return JSON.stringify({
     ok: faults.length === 0,
     faults,
+    warnings,
     file: file ?? null,
     settings,
     workers,

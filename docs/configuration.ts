@@ -9,7 +9,7 @@ export function configurationPage(): string {
   return `${introduction}\n${settingList.map(describe).join('\n')}`
 }
 
-const introduction = `<!-- Printed from server/config.ts by \`npm run docs\`. Change the text there. -->
+const introduction = `<!-- Printed from server/config-schema.ts and server/config-access.ts by \`npm run docs\`. Change the text there. -->
 
 # Configuration
 
@@ -40,6 +40,10 @@ function describe(setting: Setting): string {
   const code = (text: string) => `\`${text}\``
   const facts = [
     ['Accepted', setting.accepts],
+    ...Object.entries(setting.fields ?? {}).map(([field, accepts]) => [
+      `Accepted as ${code(field)}`,
+      accepts,
+    ]),
     ['Default', setting.default === undefined ? 'none' : code(setting.default)],
     ['Environment', code(setting.env)],
     ...(setting.flag ? [['Flag', code(`--${setting.flag}`)]] : []),

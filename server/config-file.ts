@@ -23,11 +23,17 @@ export function readConfigFile(path: string, name: string, required: boolean): C
   try {
     return parseConfigFile(readFileSync(path, 'utf8'), name)
   } catch (error) {
-    const code = isNativeError(error) && 'code' in error ? String(error.code) : undefined
-    if (code === undefined) throw error
-    if (code === 'ENOENT' && !required) return undefined
-    return broken(name, [`${name}: cannot be read: ${reasons[code] ?? code}`])
+    const reason = whyUnreadable(error)
+    if (reason === undefined) throw error
+    if (!required && isNativeError(error) && 'code' in error && error.code === 'ENOENT') return undefined
+    return broken(name, [`${name}: cannot be read: ${reason}`])
   }
+}
+
+/** In words, why a file could not be read; undefined when the error is about something else. */
+export function whyUnreadable(error: unknown): string | undefined {
+  const code = isNativeError(error) && 'syscall' in error && 'code' in error ? String(error.code) : undefined
+  return code && (reasons[code] ?? code)
 }
 
 function parseConfigFile(text: string, name: string): ConfigFile {

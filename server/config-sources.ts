@@ -12,6 +12,8 @@ export interface About {
   readonly flag?: 'listen' | 'data' | 'log-level'
   /** A running server takes a changed value on SIGHUP. */
   readonly reloadable?: true
+  /** What stands inside the entries of a list or a section, and what is accepted there. */
+  readonly fields?: Readonly<Record<string, string>>
 }
 
 export interface Setting extends About {
@@ -38,6 +40,11 @@ export interface Source extends ConfigFile {
   /** What relative paths in it start from. */
   readonly folder: string
 }
+
+/** Names that mean something, but not yet. */
+const planned: ReadonlyMap<string, string> = new Map([
+  ['login.oidc', 'login by OIDC is not there yet: it comes with the pages for people'],
+])
 
 const prefix = 'SLIPWAY_'
 /** Names the file of settings; not a setting itself. */
@@ -88,18 +95,27 @@ export function describeIssues(
 ): string[] {
   return issues.flatMap(issue => {
     const setting = settingAt(settings, issue.path)
-    const name = setting?.name ?? issue.path.join('.')
+    // Which entry of a list it is, the line says.
+    const words = issue.path.filter(word => typeof word !== 'number').map(String)
+    const name = words.join('.')
+    const line = (says: string) => [source.where(issue.path), name, says].filter(Boolean).join(': ')
     if (issue.code === 'unrecognized_keys') {
+      const section = words.map(word => `${word}.`).join('')
+      const known = setting?.fields ? Object.keys(setting.fields) : keysAt(settings, issue.path)
       return issue.keys.map(key => {
-        const section = issue.path.map(word => `${String(word)}.`).join('')
         const where = source.where([...issue.path, key])
-        return `${where}: ${section}${key}: ${noSuchSetting(section, key, keysAt(settings, issue.path))}`
+        return `${where}: ${section}${key}: ${planned.get(section + key) ?? noSuchSetting(section, key, known)}`
       })
     }
     // A section whose every line is commented out.
     if (setting === undefined && issue.input === null) return []
-    const accepts = setting?.accepts ?? `settings (${keysAt(settings, issue.path).join(', ')})`
-    return `${[source.where(issue.path), name].filter(Boolean).join(': ')}: expected ${accepts}, found ${found(issue.input)}`
+    // What reports in its own words (config-access.ts) says it all.
+    if (issue.code === 'custom' && typeof issue.params?.fault === 'string') return line(issue.params.fault)
+    const accepts =
+      acceptedInside(setting, issue.path) ??
+      setting?.accepts ??
+      `settings (${keysAt(settings, issue.path).join(', ')})`
+    return line(`expected ${accepts}, found ${found(issue.input)}`)
   })
 }
 
@@ -134,6 +150,14 @@ function given(tree: unknown, where: Source['where'], folder: string): Source {
 /** The setting that a path leads to, or into. */
 function settingAt(settings: readonly Setting[], path: readonly PropertyKey[]): Setting | undefined {
   return settings.find(setting => setting.path.every((key, depth) => key === path[depth]))
+}
+
+/** What is accepted as a field of an entry: `workloads.NAME.issuer`, or `until` of a rule in a list. */
+function acceptedInside(setting: Setting | undefined, path: readonly PropertyKey[]): string | undefined {
+  const field = setting && path[setting.path.length + 1]
+  return typeof field === 'string' && Object.hasOwn(setting?.fields ?? {}, field)
+    ? setting?.fields?.[field]
+    : undefined
 }
 
 /** What may stand in a section. */

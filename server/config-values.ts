@@ -1,12 +1,19 @@
 /** Kinds of values that settings have, for the schema to be made of. */
 import { z } from 'zod'
+import type { About } from './config-sources.ts'
 import { parseWholeNumber } from './units.ts'
 
+/** A setting is what is registered here, wherever in the schema it stands. */
+export const about = z.registry<About>()
+
+/** Text, or what YAML reads instead. */
+const scalar = z.union([z.string(), z.number(), z.boolean()])
+type Scalar = z.input<typeof scalar>
 type Parse<T> = (text: string) => T | undefined
 
-/** Text, or a number as YAML reads it, of which `parse` makes a value; it returns undefined to refuse. */
+/** Text of which `parse` makes a value; it returns undefined to refuse. */
 export function parsedBy<T>(parse: Parse<T>) {
-  return z.union([z.string(), z.number()]).transform((given, ctx): T => {
+  return scalar.transform((given, ctx): T => {
     const value = parse(String(given))
     if (value !== undefined) return value
     ctx.addIssue({ code: 'custom', input: given })
@@ -16,7 +23,7 @@ export function parsedBy<T>(parse: Parse<T>) {
 
 /** One or more, as a list or as one text with commas between. */
 export function listOf<T>(parse: Parse<T>) {
-  const oneOrMore = z.union([z.string(), z.number()]).transform(splitAtCommas)
+  const oneOrMore = scalar.transform(splitAtCommas)
   const all = z.union([oneOrMore, z.array(oneOrMore).transform(lists => lists.flat())])
   return all.pipe(z.array(parsedBy(parse)).min(1))
 }
@@ -32,6 +39,11 @@ export function wholeNumber(least: number, most: number): Parse<number> {
   return inRange(parseWholeNumber, least, most)
 }
 
+export function parseBoolean(text: string): boolean | undefined {
+  if (text === 'true') return true
+  return text === 'false' ? false : undefined
+}
+
 /** The scheme and host of an address that has nothing else. */
 export function parseOrigin(text: string): string | undefined {
   const url = URL.parse(text)
@@ -40,7 +52,7 @@ export function parseOrigin(text: string): string | undefined {
 }
 
 /** Typed as what parsedBy takes. */
-function splitAtCommas(given: string | number): (string | number)[] {
+function splitAtCommas(given: Scalar): Scalar[] {
   return String(given)
     .split(',')
     .map(part => part.trim())

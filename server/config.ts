@@ -1,14 +1,13 @@
-/**
- * The settings: one schema is their types, their defaults and (through docs/configuration.ts) their documentation.
- * The only place that reads the environment.
- */
+/** The settings, read and checked: config-schema.ts has each of them. The only place that reads the environment. */
 import { availableParallelism, homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
-import { formatListenAddress, isLocal, parseListenAddress } from './addresses.ts'
+import { lint } from '../auth/lint.ts'
+import { accessOf } from './access-settings.ts'
+import { formatListenAddress } from './addresses.ts'
+import { schema } from './config-schema.ts'
 import {
-  type About,
   describeIssues,
   type Environment,
   environmentSource,
@@ -19,110 +18,13 @@ import {
   treeOf,
   valueAt,
 } from './config-sources.ts'
-import { inRange, listOf, parsedBy, parseOrigin, wholeNumber } from './config-values.ts'
-import { parseDuration, parseSize } from './units.ts'
+import { about } from './config-values.ts'
 
-const about = z.registry<About>()
-
-const schema = z.strictObject({
-  listen: listOf(parseListenAddress)
-    .prefault('127.0.0.1:5000')
-    .register(about, {
-      accepts: 'host:port, [::1]:port or unix:/path, or a list of them',
-      does:
-        'Where to listen. Several addresses are a list, or stand in one line with commas between. Port 0 takes one ' +
-        'that is free. YAML wants quotes around an address with brackets. Only addresses that no other machine can ' +
-        'reach are accepted: loopback and unix sockets.',
-      flag: 'listen',
-    }),
-  url: parsedBy(parseOrigin)
-    .optional()
-    .register(about, {
-      accepts: 'http:// or https:// and a host, without a path',
-      does:
-        'What clients call this registry, such as https://reg.acme.dev. Set it when a proxy stands before it: links ' +
-        'in answers begin with it, and never with what a request claims in its Host header.',
-    }),
-  data: z
-    .string()
-    .min(1)
-    .prefault('./data')
-    .register(about, {
-      accepts: 'the path of a folder',
-      does:
-        'The folder that holds everything. A relative path starts at the folder of the configuration file; on the ' +
-        'command line, in the environment, or without such a file, at the working directory.',
-      flag: 'data',
-    }),
-  workers: parsedBy(text => (text === 'auto' ? text : wholeNumber(1, 64)(text)))
-    .prefault('auto')
-    .register(about, {
-      accepts: 'auto or a number from 1 to 64',
-      does: 'How many processes answer requests; auto is one for each core.',
-    }),
-  durability: z
-    .enum(['full', 'relaxed'])
-    .prefault('full')
-    .register(about, {
-      accepts: 'full or relaxed',
-      does:
-        'full: what was acknowledged survives a power cut. relaxed: links and tags are not forced to disk, which is ' +
-        'faster; after a power cut the last seconds of them may be gone, and pushing again brings them back.',
-    }),
-  sparse: z
-    .enum(['none', 'index', 'any'])
-    .prefault('index')
-    .register(about, {
-      accepts: 'none, index or any',
-      does:
-        'What a manifest may name without it being here. none: nothing; index: images of an index, as in a copy of ' +
-        'some platforms; any: layers too.',
-      reloadable: true,
-    }),
-  limits: z
-    .strictObject({
-      manifest: parsedBy(inRange(parseSize, 4 * 2 ** 20, 64 * 2 ** 20))
-        .prefault('4MiB')
-        .register(about, {
-          accepts: 'a size from 4MiB to 64MiB',
-          does: 'The largest manifest that may be pushed.',
-          reloadable: true,
-        }),
-      uploads_per_user: parsedBy(wholeNumber(1, 100_000)).prefault('100').register(about, {
-        accepts: 'a number from 1 to 100000',
-        does: 'How many unfinished uploads that hold something one user may have. While nobody has a name, all share it.',
-        reloadable: true,
-      }),
-      upload_ttl: parsedBy(inRange(parseDuration, 1_000, 365 * 86_400_000))
-        .prefault('24h')
-        .register(about, {
-          accepts: 'a time from 1s to 365d',
-          does: 'Unfinished uploads to which nothing was added for longer than this are removed.',
-          reloadable: true,
-        }),
-    })
-    .prefault({})
-    .transform(({ manifest, uploads_per_user, upload_ttl }) => ({
-      manifestBytes: manifest,
-      uploadsPerUser: uploads_per_user,
-      uploadTtlMs: upload_ttl,
-    })),
-  log: z
-    .strictObject({
-      level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).prefault('info').register(about, {
-        accepts: 'trace, debug, info, warn or error',
-        does: 'The least important messages that are written.',
-        flag: 'log-level',
-        reloadable: true,
-      }),
-    })
-    .prefault({}),
-})
-
+type Checked = z.output<typeof schema>
 type Immutable<T> = { readonly [Key in keyof T]: T[Key] extends object ? Immutable<T[Key]> : T[Key] }
 
-/** What was asked for, checked, with units in the names. `data` is absolute. */
-export type Settings = Immutable<z.output<typeof schema>>
+/** What was asked for, checked, with units in the names. Paths are absolute. It can be sent to another process. */
+export type Settings = Immutable<Checked>
 
 export interface LoadedSettings {
   readonly settings: Settings
@@ -130,6 +32,8 @@ export interface LoadedSettings {
   readonly sources: ReadonlyMap<string, string>
   /** The file that was read, as it was named. */
   readonly file: string | undefined
+  /** What is accepted and most likely not meant, one line each. */
+  readonly warnings: readonly string[]
 }
 
 /** What is wrong with the settings, all of it, one line each. */
@@ -179,11 +83,44 @@ export function loadSettings(options: LoadOptions = {}): LoadedSettings {
   const checked = schema.parse(
     treeOf(settingList, ({ name, path }) => valueAt(origins.get(name)?.source.tree, path)),
   )
-  const folder = (origins.get('data')?.source ?? file)?.folder ?? cwd
-  const settings = { ...checked, data: resolve(folder, checked.data) }
+  const absolute = (name: string, path: string) =>
+    resolve((origins.get(name)?.source ?? file)?.folder ?? cwd, path)
+  const settings = withAbsolutePaths(checked, absolute)
   const sources = new Map([...origins].map(([name, { where }]) => [name, where]))
-  refuse(conflicts(settings).map(({ name, fault }) => `${sources.get(name) ?? 'default'}: ${name}: ${fault}`))
-  return { settings, sources, file: file?.where([]) }
+  const placed = ({ path, fault }: Fault) => {
+    // What stands inside a setting has a line of its own.
+    const origin = settingList.find(setting => setting.path.every((word, depth) => word === path[depth]))
+    const name = path.filter(word => typeof word !== 'number').join('.')
+    return `${origins.get(origin?.name ?? name)?.source.where(path) ?? 'default'}: ${name}: ${fault}`
+  }
+  refuse(conflicts(settings).map(placed))
+  const findings = lint({ ...accessOf(settings), nowMs: Date.now() }).map(
+    ({ severity, at, message, about }) => ({
+      severity,
+      line: placed({ path: at, fault: at[0] === 'access' ? `${about}: ${message}` : message }),
+    }),
+  )
+  const told = (which: string) =>
+    findings.filter(({ severity }) => severity === which).map(({ line }) => line)
+  refuse(told('error'))
+  return { settings, sources, file: file?.where([]), warnings: told('warning') }
+}
+
+function withAbsolutePaths(checked: Checked, absolute: (name: string, path: string) => string): Settings {
+  const { data, tls, login, workloads } = checked
+  const file = (name: string, path: string | undefined) => (path === undefined ? path : absolute(name, path))
+  return {
+    ...checked,
+    data: absolute('data', data),
+    tls: { cert: file('tls.cert', tls.cert), key: file('tls.key', tls.key) },
+    login: { htpasswd: file('login.htpasswd', login.htpasswd) },
+    workloads: Object.fromEntries(
+      Object.entries(workloads).map(([name, workload]) => [
+        name,
+        { ...workload, jwksFile: file('workloads', workload.jwksFile) },
+      ]),
+    ),
+  }
 }
 
 /** Every setting there is, in the order of the documentation. */
@@ -198,27 +135,48 @@ export const reloadable: readonly string[] = settingList
 export function needRestart(before: Settings, after: Settings): string[] {
   // Settings that take a restart have the same path in the file and in Settings.
   const differs = ({ path }: Setting) => !isDeepStrictEqual(valueAt(before, path), valueAt(after, path))
-  return settingList.filter(setting => !setting.reloadable && differs(setting)).map(({ name }) => name)
+  const restarts = ({ path, reloadable }: Setting) =>
+    !reloadable || (path[0] === 'tls' && hasTls(before) !== hasTls(after))
+  return settingList.filter(setting => restarts(setting) && differs(setting)).map(({ name }) => name)
 }
+
+/** Settings as a running server takes them: those that need a restart stay. */
+export function reloaded(before: Settings, after: Settings): Settings {
+  const { listen, url, insecure, data, workers, durability } = before
+  const tls = hasTls(before) === hasTls(after) ? after.tls : before.tls
+  return { ...after, listen, url, insecure, data, workers, durability, tls }
+}
+
+export const hasTls = ({ tls }: Settings): boolean => tls.cert !== undefined
 
 /** How many processes `workers` means on this machine. */
 export function workerCount({ workers }: Settings): number {
   return workers === 'auto' ? Math.min(availableParallelism(), 64) : workers
 }
 
+interface Fault {
+  readonly path: readonly PropertyKey[]
+  readonly fault: string
+}
+
 /** What each setting allows but all of them together do not. */
-function conflicts({ listen }: Settings): { name: string; fault: string }[] {
-  const open = listen.filter(address => !isLocal(address)).map(formatListenAddress)
+function conflicts({ listen, tls, insecure, tokens }: Settings): Fault[] {
   const fixed = listen.filter(address => address.kind === 'unix' || address.port > 0).map(formatListenAddress)
   const twice = new Set(fixed.filter((address, index) => fixed.indexOf(address) !== index))
+  const fault = (name: string, text: string) => [{ path: name.split('.'), fault: text }]
+  const hasTls = tls.cert !== undefined && tls.key !== undefined
   return [
-    ...open.map(address => ({
-      name: 'listen',
-      fault:
-        `${address} is open to other machines, and this version serves this machine only: listen on 127.0.0.1 ` +
-        'and put a proxy with TLS and authentication before it',
-    })),
-    ...[...twice].map(address => ({ name: 'listen', fault: `${address} is there twice; once is accepted` })),
+    ...[...twice].flatMap(address => fault('listen', `${address} is there twice; once is accepted`)),
+    ...(tls.cert !== undefined && !hasTls ? fault('tls.cert', 'its key is missing: set tls.key too') : []),
+    ...(tls.key !== undefined && !hasTls
+      ? fault('tls.key', 'its certificate is missing: set tls.cert too')
+      : []),
+    ...(insecure && hasTls
+      ? fault('insecure', 'tls is set too, and all is encrypted: remove one of them')
+      : []),
+    ...(tokens.defaultTtlMs > tokens.maxTtlMs
+      ? fault('tokens.default_ttl', 'is longer than tokens.max_ttl: shorten it, or allow more there')
+      : []),
   ]
 }
 

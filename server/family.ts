@@ -7,10 +7,14 @@ import net from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { localRegistry } from '../storage/local-registry.ts'
 import { openFolder } from '../storage/open.ts'
-import { type LoadedSettings, needRestart, type Settings, SettingsError, workerCount } from './config.ts'
+import { type LoadedSettings, type Settings, workerCount } from './config.ts'
+import { namedPaths } from './named-files.ts'
 import { jsonLog, type Log } from './observe.ts'
+import { accessText, hasUsers } from './plan.ts'
+import { first, reload, reread, tellWarnings } from './reload.ts'
 import { readVersion } from './version.ts'
-import type { FromParent, FromWorker } from './worker.ts'
+import { watchFiles } from './watched-files.ts'
+import type { FromParent, FromWorker, Given } from './worker.ts'
 
 /** How long requests under way may take to finish once the server was told to stop. */
 const drainMs = 25_000
@@ -22,10 +26,13 @@ const diskThreads = 8
 
 /** Serves until it is told to stop. Rejects where it cannot start, with what to do. */
 export async function serve(load: () => LoadedSettings): Promise<void> {
-  let { settings } = withTerminalLevel(load())
+  let current = first(load, hasUsers)
+  const { settings } = current.loaded
   const log = jsonLog(settings.log.level)
+  tellWarnings(current, log)
+  const given = (): Given => ({ settings: current.loaded.settings, files: current.files })
   // They read their code while this process opens the folder.
-  const workers = startWorkers(workerCount(settings), () => settings, log)
+  const workers = startWorkers(workerCount(settings), given, log)
   const { store, format, close } = await openFolder(settings.data, 'server', settings).catch(workers.abandon)
   try {
     await removeStaleSockets(settings)
@@ -34,9 +41,17 @@ export async function serve(load: () => LoadedSettings): Promise<void> {
     process.on('SIGHUP', () => {
       // A terminal says so when it is closed; elsewhere it is the word for reading the settings again.
       if (process.stdout.isTTY) return hangUp.resolve('SIGHUP')
-      settings = reload(settings, load, log)
-      workers.tell({ kind: 'settings', settings })
+      current = reload(current, load, hasUsers, log)
+      workers.tell({ kind: 'settings', ...given() })
     })
+    const watching = watchFiles(
+      () => namedPaths(current.loaded.settings),
+      () => {
+        const before = current
+        current = reread(before, log)
+        if (current !== before) workers.tell({ kind: 'settings', ...given() })
+      },
+    )
     const stopSignal = Promise.race([
       hangUp.promise,
       once(process, 'SIGTERM').then(() => 'SIGTERM'),
@@ -47,8 +62,11 @@ export async function serve(load: () => LoadedSettings): Promise<void> {
     flushCompileCache()
     const { uploads } = localRegistry(store, {
       registryId: format.id,
-      sparse: () => settings.sparse,
-      uploadLimits: () => ({ perOwner: settings.limits.uploadsPerUser, ttlMs: settings.limits.uploadTtlMs }),
+      sparse: () => given().settings.sparse,
+      uploadLimits: () => {
+        const { uploadsPerUser, uploadTtlMs } = given().settings.limits
+        return { perOwner: uploadsPerUser, ttlMs: uploadTtlMs }
+      },
     })
     const purging = repeat(
       purgeEveryMs,
@@ -61,31 +79,11 @@ export async function serve(load: () => LoadedSettings): Promise<void> {
     const signal = await stopSignal
     log.observe({ event: 'stopping', signal })
     clearInterval(purging)
+    watching.close()
     await workers.stop()
   } finally {
     await close()
     await log.flush()
-  }
-}
-
-/** A terminal shows what to type next, and after that only trouble, unless it is asked for more. */
-function withTerminalLevel({ settings, ...rest }: LoadedSettings): LoadedSettings {
-  const quiet = process.stdout.isTTY && !rest.sources.has('log.level')
-  return { ...rest, settings: quiet ? { ...settings, log: { level: 'warn' } } : settings }
-}
-
-/** Settings as they are to be from now on; what is wrong is reported, and leaves them as they were. */
-function reload(before: Settings, load: () => LoadedSettings, log: Log): Settings {
-  try {
-    const { settings } = withTerminalLevel(load())
-    log.setLevel(settings.log.level)
-    log.observe({ event: 'settings', needRestart: needRestart(before, settings) })
-    const { listen, data, workers, durability } = before
-    return { ...settings, listen, data, workers, durability }
-  } catch (error) {
-    const faults = error instanceof SettingsError ? error.faults : [String(error)]
-    log.observe({ event: 'settings refused', faults })
-    return before
   }
 }
 
@@ -109,7 +107,7 @@ function announce(settings: Settings, addresses: readonly string[], log: Log): v
     `slipway ${readVersion()}\n` +
       `serving   ${addresses.join(', ')}\n` +
       `data      ${settings.data}\n` +
-      'access    open: everyone on this machine may pull, push and delete\n' +
+      `access    ${accessText(settings, hasUsers)}\n` +
       `try       docker push ${host}/team/app:1\n`,
   )
 }
@@ -123,7 +121,7 @@ interface Workers {
   stop(): Promise<void>
 }
 
-function startWorkers(count: number, settings: () => Settings, log: Log): Workers {
+function startWorkers(count: number, given: () => Given, log: Log): Workers {
   const { promise, resolve, reject } = Promise.withResolvers<readonly string[]>()
   // Whoever waits for them hears of it in `begin`.
   promise.catch(() => {})
@@ -139,7 +137,7 @@ function startWorkers(count: number, settings: () => Settings, log: Log): Worker
       UV_THREADPOOL_SIZE: String(diskThreads),
       ...(cache && { NODE_COMPILE_CACHE: cache }),
     })
-    if (begun) send(worker, { kind: 'settings', settings: settings() })
+    if (begun) send(worker, { kind: 'settings', ...given() })
     worker.on('message', (message: FromWorker) => {
       if (message.kind === 'failed') return reject(new Error(message.message))
       serving = true
@@ -164,7 +162,7 @@ function startWorkers(count: number, settings: () => Settings, log: Log): Worker
   return {
     async begin() {
       begun = true
-      this.tell({ kind: 'settings', settings: settings() })
+      this.tell({ kind: 'settings', ...given() })
       return promise.catch(this.abandon)
     },
     abandon(reason) {

@@ -1,9 +1,11 @@
 import http from 'node:http'
-import type { Socket } from 'node:net'
+import https from 'node:https'
+import type { Server, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type Fault, RegistryError } from '../oci/errors.ts'
 import { codeOf } from '../storage/durable.ts'
 import { waitsForLeave } from './body.ts'
+import { type Certificate, secureOptions } from './certificate.ts'
 import { isMalformed } from './held-body.ts'
 import type { Observe } from './observe.ts'
 import { inTurn } from './turns.ts'
@@ -58,6 +60,9 @@ function fault(req: http.IncomingMessage, limits: HttpLimits): Fault | undefined
   return isMalformed(req) ? 'REQUEST_INVALID' : undefined
 }
 
+/** What failed to encrypt has no way to be answered. */
+const isTlsFault = (error: Error) => /^ERR_(?:SSL|TLS|OSSL)_/.test(codeOf(error) ?? '')
+
 const faultOf = (error: Error): Fault => {
   switch (codeOf(error)) {
     case 'HPE_HEADER_OVERFLOW':
@@ -87,12 +92,16 @@ function refuse(socket: Duplex, fault: Fault): void {
   socket.once('close', () => clearTimeout(timer))
 }
 
-/** An HTTP/1.1 server that reads strictly, and in which no client can hold on to more than its share. */
+/**
+ * An HTTP/1.1 server that reads strictly, and in which no client can hold on to more than its share. With a certificate it
+ * speaks TLS.
+ */
 export function createHttpServer(
   handle: http.RequestListener,
   observe: Observe,
   limits: HttpLimits,
-): http.Server {
+  certificate?: Certificate,
+): http.Server | https.Server {
   const screened: http.RequestListener = (req, res) => {
     const found = fault(req, limits)
     if (found === undefined) return handle(req, res)
@@ -100,18 +109,26 @@ export function createHttpServer(
     refuse(req.socket, found)
   }
   const turns = inTurn(screened, limits.pipelined)
-  const server = http.createServer(
-    {
-      maxHeaderSize: limits.headerBytes,
-      headersTimeout: limits.headersMs,
-      // A layer may take hours; what watches over bodies is in body.ts.
-      requestTimeout: 0,
-      keepAliveTimeout: limits.keepAliveMs,
-      connectionsCheckingInterval: Math.min(5000, limits.headersMs),
-      noDelay: true,
-    },
-    turns.take,
-  )
+  const options = {
+    maxHeaderSize: limits.headerBytes,
+    headersTimeout: limits.headersMs,
+    // A layer may take hours; what watches over bodies is in body.ts.
+    requestTimeout: 0,
+    keepAliveTimeout: limits.keepAliveMs,
+    connectionsCheckingInterval: Math.min(5000, limits.headersMs),
+    noDelay: true,
+  }
+  const server = certificate
+    ? https.createServer(
+        {
+          ...options,
+          ...secureOptions(certificate),
+          ALPNProtocols: ['http/1.1'],
+          handshakeTimeout: limits.headersMs,
+        },
+        turns.take,
+      )
+    : http.createServer(options, turns.take)
   // `fault` counts them: beyond its own count Node would drop headers and say nothing.
   server.maxHeadersCount = 0
   server.maxConnections = limits.connections
@@ -131,14 +148,15 @@ export function createHttpServer(
       from: 'remoteAddress' in socket ? String(socket.remoteAddress) : undefined,
       code: codeOf(error),
     })
-    if (turns.isAnswering(socket) || !socket.writable || codeOf(error) === 'ECONNRESET') socket.destroy()
+    const isDeaf = !socket.writable || isTlsFault(error) || codeOf(error) === 'ECONNRESET'
+    if (turns.isAnswering(socket) || isDeaf) socket.destroy()
     else refuse(socket, faultOf(error))
   })
   shareByAddress(server, limits.connectionsPerAddress)
   return server
 }
 
-function shareByAddress(server: http.Server, most: number): void {
+function shareByAddress(server: Server, most: number): void {
   const counts = new Map<string, number>()
   server.on('connection', (socket: Socket) => {
     const address = socket.remoteAddress

@@ -1,19 +1,21 @@
 /** The composition root: what one process that serves is made of. */
 import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { openToAll } from '../auth/access.ts'
+import { Server as TlsServer } from 'node:https'
 import type { FileReceiver } from '../kernel/receiver.ts'
 import type { FileSender } from '../kernel/sender.ts'
 import { cached } from '../storage/cached.ts'
 import { localRegistry } from '../storage/local-registry.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
+import { policyBy } from './access-settings.ts'
 import type { ListenAddress } from './addresses.ts'
 import { createApp } from './app.ts'
 import { type Pace, usualPace } from './body.ts'
+import { type Certificate, secureOptions } from './certificate.ts'
 import type { Settings } from './config.ts'
 import { holdBody } from './held-body.ts'
 import { createHttpServer, type HttpLimits, usualLimits } from './http.ts'
 import type { Observe } from './observe.ts'
+import { hasUsers } from './plan.ts'
 
 /** What remembered records and small blobs may take of a process's memory. */
 const cacheBytes = 64 * 1024 * 1024
@@ -26,14 +28,18 @@ export interface Parts {
   readonly observe: Observe
   readonly sender: FileSender | undefined
   readonly receiver: FileReceiver | undefined
+  /** With it all addresses but unix sockets speak TLS. */
+  readonly certificate?: Certificate | undefined
   /** What one client may take; the usual where nothing is said. */
   readonly limits?: HttpLimits
   readonly pace?: Pace
 }
 
 export interface RunningServer {
-  /** As clients write them: http://host:port or unix:/path. */
+  /** As clients write them: http://host:port, https://host:port or unix:/path. */
   readonly addresses: readonly string[]
+  /** Connections from now on are served with this one; those that are there go on. */
+  renew(certificate: Certificate): void
   /** Takes no new connections and resolves to how many requests were cut off because `boundMs` had passed. */
   stop(boundMs: number): Promise<number>
 }
@@ -45,6 +51,7 @@ export async function startServer({
   observe,
   sender,
   receiver,
+  certificate,
   limits = usualLimits,
   pace = usualPace,
 }: Parts): Promise<RunningServer> {
@@ -58,7 +65,7 @@ export async function startServer({
   })
   const services = {
     registry,
-    policy: openToAll,
+    policy: policyBy(settings, hasUsers),
     observe,
     sender,
     receiver,
@@ -75,12 +82,17 @@ export async function startServer({
       },
       observe,
       limits,
+      address.kind === 'unix' ? undefined : certificate,
     )
     return { server, address: await listen(server, address) }
   })
   const servers = await Promise.all(listening)
   return {
     addresses: servers.map(({ address }) => address),
+    renew(next) {
+      for (const { server } of servers)
+        if (server instanceof TlsServer) server.setSecureContext(secureOptions(next))
+    },
     async stop(boundMs) {
       const unfinished = await Promise.all(servers.map(({ server }) => drain(server, boundMs)))
       return unfinished.reduce((sum, count) => sum + count, 0)
@@ -88,29 +100,30 @@ export async function startServer({
   }
 }
 
-function listen(server: Server, address: ListenAddress): Promise<string> {
+function listen(server: Server | TlsServer, address: ListenAddress): Promise<string> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
     server.listen(
       address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port },
       () => {
         server.off('error', reject)
-        resolve(address.kind === 'unix' ? `unix:${address.path}` : urlOf(server.address()))
+        resolve(address.kind === 'unix' ? `unix:${address.path}` : urlOf(server))
       },
     )
   })
 }
 
-function urlOf(address: AddressInfo | string | null): string {
+function urlOf(server: Server | TlsServer): string {
+  const address = server.address()
   if (address === null || typeof address === 'string') return String(address)
   const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
-  return `http://${host}:${address.port}`
+  return `${server instanceof TlsServer ? 'https' : 'http'}://${host}:${address.port}`
 }
 
 /** How often connections whose request has ended are looked for. */
 const sweepMs = 100
 
-async function drain(server: Server, boundMs: number): Promise<number> {
+async function drain(server: Server | TlsServer, boundMs: number): Promise<number> {
   const closed = new Promise<void>(resolve => server.close(() => resolve()))
   const sweep = setInterval(() => server.closeIdleConnections(), sweepMs)
   let late: NodeJS.Timeout | undefined

@@ -28,6 +28,10 @@ export type Observation =
   | { readonly event: 'job failed'; readonly job: string; readonly error: unknown }
   | { readonly event: 'settings'; readonly needRestart: readonly string[] }
   | { readonly event: 'settings refused'; readonly faults: readonly string[] }
+  | { readonly event: 'settings doubtful'; readonly warnings: readonly string[] }
+  /** Files that settings name, after they have changed. */
+  | { readonly event: 'files' }
+  | { readonly event: 'files refused'; readonly faults: readonly string[] }
   | {
       readonly event: 'worker ended'
       readonly pid: number | undefined
@@ -119,6 +123,8 @@ function write(logger: Logger, observation: Exclude<Observation, RequestObservat
 const levels: { readonly [E in Observation['event']]?: LogLevel } = {
   'job failed': 'error',
   'settings refused': 'error',
+  'settings doubtful': 'warn',
+  'files refused': 'error',
   'sendfile lost': 'error',
   'receiver lost': 'error',
   'worker ended': 'warn',

@@ -1,24 +1,56 @@
 /** What `serve` would do with the settings and the storage as they are, found out without changing anything. */
 import { type FolderReport, inspectFolder } from '../storage/format.ts'
-import { type LoadedSettings, workerCount } from './config.ts'
+import { isOpen } from './access-settings.ts'
+import { hasTls, type LoadedSettings, type Settings, workerCount } from './config.ts'
+import { listeningFaults } from './listening.ts'
+import { type NamedFiles, type ReadFiles, readNamedFiles } from './named-files.ts'
+
+/** Whether the store has users. It cannot have any yet. */
+export const hasUsers = false
+
+/** What can be said of settings without opening the folder. */
+export function examine(loaded: LoadedSettings, users: boolean): ReadFiles {
+  const { settings, sources } = loaded
+  const { files, faults, warnings } = readNamedFiles(loaded, { before: undefined, nowMs: Date.now() })
+  const listening = listeningFaults({
+    addresses: settings.listen,
+    isOpen: isOpen(settings, users),
+    tls: hasTls(settings),
+    insecure: settings.insecure,
+  }).map(fault => `${sources.get('listen') ?? 'default'}: listen: ${fault}`)
+  return { files, faults: [...faults, ...listening], warnings: [...loaded.warnings, ...warnings] }
+}
+
+/** Who may do what, in a few words. */
+export function accessText(settings: Settings, users: boolean): string {
+  const { length } = settings.access
+  if (isOpen(settings, users)) return 'open: everyone on this machine may pull, push and delete'
+  if (length > 0) return `as ${length} ${length === 1 ? 'rule says' : 'rules say'}`
+  return 'delete ** signed-in: every user may pull, push and delete, as there is no rule'
+}
 
 export interface ServePlan extends LoadedSettings {
   readonly folder: FolderReport
   readonly workers: number
   /** Who may do what. */
   readonly access: string
+  readonly files: NamedFiles
   /** Why `serve` would refuse, one line each. */
   readonly faults: readonly string[]
 }
 
 export async function planServe(loaded: LoadedSettings): Promise<ServePlan> {
-  const folder = await inspectFolder(loaded.settings.data)
+  const { settings } = loaded
+  const folder = await inspectFolder(settings.data)
+  const { files, faults, warnings } = examine(loaded, hasUsers)
   return {
     ...loaded,
+    warnings,
+    files,
     folder,
-    workers: workerCount(loaded.settings),
-    access: 'open: everyone on this machine may pull, push and delete',
-    faults: folderFaults(folder).map(fault => `data: ${folder.path} ${fault}`),
+    workers: workerCount(settings),
+    access: accessText(settings, hasUsers),
+    faults: [...faults, ...folderFaults(folder).map(fault => `data: ${folder.path} ${fault}`)],
   }
 }
 

@@ -1,14 +1,23 @@
 /** One of the processes that serve. Its parent (family.ts) says with what, and when to stop. */
 import { flushCompileCache } from 'node:module'
+import { isDeepStrictEqual } from 'node:util'
 import { fileReceiver } from '../kernel/receiver.ts'
 import { startFileSender } from '../kernel/sender.ts'
 import { joinFolder } from '../storage/open.ts'
+import type { Certificate } from './certificate.ts'
 import type { Settings } from './config.ts'
 import { startServer } from './main.ts'
+import type { NamedFiles } from './named-files.ts'
 import { jsonLog } from './observe.ts'
 
+/** What a worker goes by. */
+export interface Given {
+  readonly settings: Settings
+  readonly files: NamedFiles
+}
+
 export type FromParent =
-  | { readonly kind: 'settings'; readonly settings: Settings }
+  | ({ readonly kind: 'settings' } & Given)
   | { readonly kind: 'stop'; readonly boundMs: number }
 
 export type FromWorker =
@@ -17,16 +26,21 @@ export type FromWorker =
 
 const tell = (message: FromWorker) => new Promise<void>(resolve => process.send?.(message, () => resolve()))
 
-async function run(first: Settings): Promise<void> {
-  let settings = first
+async function run(first: Given): Promise<void> {
+  let { settings } = first
+  let { certificate } = first.files
   const log = jsonLog(settings.log.level)
   const { observe } = log
   // Before it serves there is nothing to finish.
   let stop = async (_boundMs: number): Promise<void> => process.exit(0)
+  let renew = (_certificate: Certificate): void => {}
   process.on('message', (message: FromParent) => {
     if (message.kind === 'settings') {
       settings = message.settings
       log.setLevel(settings.log.level)
+      const next = message.files.certificate
+      if (next && !isDeepStrictEqual(next, certificate)) renew(next)
+      certificate = next
       return
     }
     stop(message.boundMs).catch(error => observe({ event: 'job failed', job: 'stop', error }))
@@ -42,7 +56,11 @@ async function run(first: Settings): Promise<void> {
     observe,
     sender: 'sender' in sender ? sender.sender : undefined,
     receiver: 'sender' in sender ? receiver : undefined,
+    certificate,
   })
+  renew = server.renew
+  // It may have been renewed meanwhile.
+  if (certificate) renew(certificate)
   stop = async boundMs => {
     const unfinished = await server.stop(boundMs)
     observe({ event: 'stopped', unfinished })
@@ -62,7 +80,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 
 process.once('message', (message: FromParent) => {
   if (message.kind !== 'settings') return process.exit(0)
-  run(message.settings).catch(async error => {
+  run(message).catch(async error => {
     await tell({ kind: 'failed', message: error instanceof Error ? error.message : String(error) })
     process.exit(1)
   })

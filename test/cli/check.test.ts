@@ -25,17 +25,28 @@ it('says what serve would do, and where each value comes from', async () => {
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
   const expected = [
     ['settings', 'slipway.yaml'],
-    ['access', 'open: everyone on this machine may pull, push and delete'],
+    ['who may', 'open: everyone on this machine may pull, push and delete'],
     ['listen', '127.0.0.1:5001, [::1]:5001', '(slipway.yaml:2)'],
     ['url', 'not set'],
+    ['tls.cert', 'not set'],
+    ['tls.key', 'not set'],
+    ['insecure', 'false'],
     ['data', join(cwd, 'data')],
     ['', expect.stringMatching(/^not there; serve makes it; .*[0-9]\S*iB free$/)],
     ['workers', '3', '(SLIPWAY_WORKERS)'],
     ['durability', 'full: what was acknowledged survives a power cut'],
     ['sparse', 'any: whatever a manifest names may be missing', '(slipway.yaml:1)'],
+    ['login.htpasswd', 'not set'],
+    ['groups', 'none'],
+    ['access', 'none'],
+    ['protect', 'none'],
+    ['workloads', 'none'],
+    ['tokens.max_ttl', '365d'],
+    ['tokens.default_ttl', '90d'],
     ['limits.manifest', '8MiB', '(SLIPWAY_LIMITS_MANIFEST)'],
     ['limits.uploads_per_user', '100'],
     ['limits.upload_ttl', '24h'],
+    ['limits.requests_per_minute', 'off'],
     ['log.level', 'warn', '(--log-level)'],
     [''],
     ['ok: serve would start'],
@@ -55,13 +66,22 @@ it('prints one JSON object when asked', async () => {
   expect(JSON.parse(stdout)).toEqual({
     ok: true,
     faults: [],
+    warnings: [],
     file: null,
     settings: {
       listen: [{ kind: 'tcp', host: '127.0.0.1', port: 5000 }],
+      tls: {},
+      insecure: false,
       data: cwd,
       workers: 'auto',
       durability: 'full',
       sparse: 'index',
+      login: {},
+      groups: {},
+      access: [],
+      protect: [],
+      workloads: {},
+      tokens: { maxTtlMs: 31_536_000_000, defaultTtlMs: 7_776_000_000 },
       limits: { manifestBytes: 4_194_304, uploadsPerUser: 100, uploadTtlMs: 86_400_000 },
       log: { level: 'info' },
     },
@@ -89,6 +109,36 @@ describe('ends with 3', () => {
     expect(JSON.parse(stdout)).toEqual({ ok: false, faults: brokenFaults })
   })
 
+  it('when other machines could do anything, or listen to everything', async () => {
+    const { status, stdout } = await slipway(['check', '--listen', '0.0.0.0:5000'], { cwd })
+    expect(status).toBe(3)
+    const prefix = '--listen: listen: 0.0.0.0:5000 is open to other machines, and'
+    expect(stdout.split('\n').slice(-4, -1)).toEqual([
+      expect.stringContaining(
+        `${prefix} everyone there could do anything: make a user with slipway user add --admin`,
+      ),
+      expect.stringContaining(
+        `${prefix} passwords and images would pass unencrypted: set tls.cert and tls.key`,
+      ),
+      '2 faults: serve would refuse to start',
+    ])
+  })
+
+  it('when a file that the settings name cannot be used', async () => {
+    writeFileSync(join(cwd, 'slipway.yaml'), 'login: { htpasswd: users }\ntls: { cert: a, key: a }\n')
+    writeFileSync(join(cwd, 'users'), 'bob:SECRET\n')
+    writeFileSync(join(cwd, 'a'), 'SECRET')
+    const { status, stdout } = await slipway(['check'], { cwd })
+    expect(status).toBe(3)
+    expect(stdout.split('\n').slice(-5, -1)).toEqual([
+      `slipway.yaml:2: tls.cert: ${join(cwd, 'a')}: has no certificate in PEM form`,
+      `slipway.yaml:2: tls.key: ${join(cwd, 'a')}: has no key in PEM form without a password`,
+      expect.stringMatching(/^slipway\.yaml:1: login\.htpasswd: \S+users: line 1: expected a bcrypt hash/),
+      '3 faults: serve would refuse to start',
+    ])
+    expect(stdout).not.toContain('SECRET')
+  })
+
   it('when the folder holds something else', async () => {
     writeFileSync(join(cwd, 'holiday.jpg'), '')
     const { status, stdout } = await slipway(['check', '--data', '.'], { cwd })
@@ -100,11 +150,31 @@ describe('ends with 3', () => {
   })
 })
 
+it('warns, and ends with 0', async () => {
+  writeFileSync(join(cwd, 'slipway.yaml'), 'access:\n- push ** @teem\n')
+  const warning =
+    'slipway.yaml:2: access: push ** @teem: no group is called teem: nobody gets anything by @teem'
+  const { status, stdout } = await slipway(['check'], { cwd })
+  expect(status).toBe(0)
+  expect(stdout.split('\n').slice(-3)).toEqual([`warning: ${warning}`, 'ok: serve would start', ''])
+  const json = await slipway(['check', '--json'], { cwd })
+  expect(JSON.parse(json.stdout)).toMatchObject({ ok: true, warnings: [warning] })
+})
+
 describe('serve with faults in its settings', () => {
   it('ends with 1 and one line for each', async () => {
     writeFileSync(join(cwd, 'slipway.yaml'), broken)
     const stderr = brokenFaults.map(fault => `slipway: ${fault}\n`).join('')
     expect(await slipway(['serve'], { cwd })).toEqual({ status: 1, stdout: '', stderr })
+  })
+
+  it('ends with 1 before it has made anything, where it would be open to other machines', async () => {
+    const { status, stdout, stderr } = await slipway(['serve', '--listen=:5000'], { cwd })
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
+    expect(stderr).toMatch(
+      /^slipway: --listen: listen: :5000 is open to other machines, .*slipway user add --admin NAME/,
+    )
+    expect(readdirSync(cwd)).toEqual([])
   })
 
   it('says where it failed only at --log-level=debug', async () => {

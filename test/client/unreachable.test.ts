@@ -65,7 +65,7 @@ it('trusts a certificate only when its signer is trusted, and leads no secret fr
   )
   const usual = getCACertificates()
   onTestFinished(() => setDefaultCACertificates(usual))
-  setDefaultCACertificates([tls.cert.toString()])
+  setDefaultCACertificates([tls.cert])
   expect(await ping(url)).toMatchObject({ status: 200 })
   wantsCredentials = true
   await expect(ping(url)).rejects.toThrow(`points from https to http://127.0.0.1:${port}: refused`)

@@ -1,7 +1,11 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { parsePrincipalName } from '../../auth/access.ts'
+import { policyOf } from '../../auth/policy.ts'
+import { parseRepositoryName } from '../../oci/names.ts'
+import { accessOf } from '../../server/access-settings.ts'
 import { loadSettings, settingList } from '../../server/config.ts'
 
 const example = readFileSync(new URL('../../deploy/slipway.example.yaml', import.meta.url), 'utf8')
@@ -27,3 +31,32 @@ it('has every setting there is', () => {
 
   expect([...sources.keys()].sort()).toEqual(settingList.map(({ name }) => name).sort())
 })
+
+describe('the example of access', () => {
+  const access = readFileSync(new URL('../../deploy/access.example.yaml', import.meta.url), 'utf8')
+  const name = parseRepositoryName('team/app')
+  const bob = parsePrincipalName('bob')
+  const people = [{ kind: 'anonymous' }, { kind: 'user', name: bob ?? raise(), groups: [] }] as const
+
+  it('lets anyone pull and users push, in three lines', () => {
+    const { settings, warnings } = load(access.split('\n').slice(0, 3).join('\n'))
+    expect(warnings).toEqual([])
+    const policy = policyOf({ ...accessOf(settings), now: Date.now })
+    expect(people.map(who => policy.level(who, name))).toEqual(['pull', 'push'])
+    expect(load(access).settings).toEqual({ ...settings, data: expect.any(String) })
+  })
+
+  it('is as good with all that it has for a team', () => {
+    const [, more = ''] = access.split(/^# Users.*$/m)
+    const yaml = more.replaceAll(/^# ([a-z]+:.*| {2}.*)$/gm, '$1')
+    const { settings, warnings, sources } = load(yaml)
+    expect(warnings).toEqual([])
+    expect([...sources.keys()]).toEqual(['login.htpasswd', 'groups', 'access', 'protect', 'workloads'])
+    const policy = policyOf({ ...accessOf(settings), now: Date.now })
+    expect(people.map(who => policy.level(who, name))).toEqual([undefined, 'pull'])
+  })
+})
+
+function raise(): never {
+  throw new Error('bob is a name')
+}

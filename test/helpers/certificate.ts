@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
-export interface Certificate {
-  readonly key: Buffer
-  readonly cert: Buffer
+export interface TestCertificate {
+  readonly key: string
+  readonly cert: string
 }
 
 /** A certificate for this machine that nobody but itself has signed; undefined without the openssl command. */
-export async function selfSigned(): Promise<Certificate | undefined> {
+export async function selfSigned(): Promise<TestCertificate | undefined> {
   const folder = await mkdtemp(join(tmpdir(), 'slipway-certificate-'))
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
   const words =
@@ -18,7 +18,7 @@ export async function selfSigned(): Promise<Certificate | undefined> {
     '-addext subjectAltName=DNS:localhost,IP:127.0.0.1'
   try {
     await promisify(execFile)('openssl', [...words.split(' '), '-keyout', key, '-out', cert])
-    return { key: await readFile(key), cert: await readFile(cert) }
+    return { key: await readFile(key, 'utf8'), cert: await readFile(cert, 'utf8') }
   } catch {
     return undefined
   } finally {

@@ -5,6 +5,7 @@ import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo, ListenOptions } from 'node:net'
 import type { FileSender } from '../../kernel/sender.ts'
 import { sendFile } from '../../server/send-file.ts'
+import type { TestCertificate } from './certificate.ts'
 
 export interface FileServer extends AsyncDisposable {
   readonly server: Server
@@ -20,7 +21,7 @@ export async function fileServer(options: {
   readonly file: string
   readonly sender?: FileSender | undefined
   readonly signal?: AbortSignal
-  readonly tls?: { readonly key: Buffer; readonly cert: Buffer }
+  readonly tls?: TestCertificate
   readonly listen?: ListenOptions
 }): Promise<FileServer> {
   const outcomes: Promise<unknown>[] = []

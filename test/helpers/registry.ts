@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import type { FileReceiver } from '../../kernel/receiver.ts'
 import type { Pace } from '../../server/body.ts'
 import { usualPace } from '../../server/body.ts'
+import type { Certificate } from '../../server/certificate.ts'
 import { loadSettings, type Settings } from '../../server/config.ts'
 import { type HttpLimits, usualLimits } from '../../server/http.ts'
 import { startServer } from '../../server/main.ts'
@@ -17,6 +18,7 @@ export interface TestRegistry extends AsyncDisposable {
   readonly store: ObjectStore
   readonly settings: Settings
   readonly observations: readonly Observation[]
+  renew(certificate: Certificate): void
 }
 
 export interface RegistryOverrides {
@@ -26,6 +28,7 @@ export interface RegistryOverrides {
   readonly store?: ObjectStore
   readonly receiver?: FileReceiver
   readonly listen?: string
+  readonly certificate?: Certificate
 }
 
 /** Listens on a free port of the loopback interface and keeps everything in memory, unless it is given a store. */
@@ -49,6 +52,7 @@ export async function startRegistry(overrides: RegistryOverrides = {}): Promise<
     observe: observation => observations.push(observation),
     sender: undefined,
     receiver: overrides.receiver,
+    certificate: overrides.certificate,
     limits: { ...usualLimits, ...overrides.limits },
     pace: { ...usualPace, ...overrides.pace },
   })
@@ -59,6 +63,7 @@ export async function startRegistry(overrides: RegistryOverrides = {}): Promise<
     store,
     settings,
     observations,
+    renew: server.renew,
     async [Symbol.asyncDispose]() {
       await server.stop(0)
       await store.close()

@@ -1,27 +1,38 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { needRestart, reloadable, settingList, workerCount } from '../../server/config.ts'
+import { needRestart, reloadable, reloaded, settingList, workerCount } from '../../server/config.ts'
 import { faults, load } from '../helpers/settings.ts'
 
 const tcp = (host: string, port: number) => ({ kind: 'tcp', host, port })
 const fiveThousand = tcp('127.0.0.1', 5000)
 const addresses = 'host:port, [::1]:port or unix:/path, or a list of them'
-const top = 'listen, url, data, workers, durability, sparse, limits, log'
+const top =
+  'listen, url, tls, insecure, data, workers, durability, sparse, login, groups, access, protect, workloads, tokens, ' +
+  'limits, log'
 
 it('needs no configuration', () => {
   const { cwd, ...loaded } = load()
   expect(loaded).toEqual({
     settings: {
       listen: [fiveThousand],
+      tls: {},
+      insecure: false,
       data: join(cwd, 'data'),
       workers: 'auto',
       durability: 'full',
       sparse: 'index',
+      login: {},
+      groups: {},
+      access: [],
+      protect: [],
+      workloads: {},
+      tokens: { maxTtlMs: 31_536_000_000, defaultTtlMs: 7_776_000_000 },
       limits: { manifestBytes: 4_194_304, uploadsPerUser: 100, uploadTtlMs: 86_400_000 },
       log: { level: 'info' },
     },
     sources: new Map(),
     file: undefined,
+    warnings: [],
   })
 })
 
@@ -52,6 +63,13 @@ describe('accepts', () => {
     ['limits: { upload_ttl: 90s }', { limits: { uploadTtlMs: 90_000 } }],
     ['limits: { upload_ttl: 30m }', { limits: { uploadTtlMs: 1_800_000 } }],
     ['limits: { upload_ttl: 7d }', { limits: { uploadTtlMs: 604_800_000 } }],
+    ['limits: { requests_per_minute: 600 }', { limits: { requestsPerMinute: 600 } }],
+    ['limits: { requests_per_minute: off }', { limits: { requestsPerMinute: undefined } }],
+    ['tls: { cert: /a.pem, key: /b.pem }', { tls: { cert: '/a.pem', key: '/b.pem' } }],
+    ['tls:\n  # cert:', { tls: {} }],
+    ['insecure: true', { insecure: true }],
+    ['insecure: "true"', { insecure: true }],
+    ['listen: 0.0.0.0:5000', { listen: [tcp('0.0.0.0', 5000)] }],
     ['log: { level: trace }', { log: { level: 'trace' } }],
   ])('%j', ([yaml, settings]) => {
     expect(load({ yaml }).settings).toMatchObject(settings)
@@ -102,11 +120,23 @@ describe('refuses', () => {
     ['limits: { upload_ttl: 24 }', `1: limits.upload_ttl: ${times}, found 24`],
     ['limits: { upload_ttl: 0s }', `1: limits.upload_ttl: ${times}, found "0s"`],
     ['limits: { upload_ttl: 1constructor }', `1: limits.upload_ttl: ${times}, found "1constructor"`],
-    ['limits: 3', '1: limits: expected settings (manifest, uploads_per_user, upload_ttl), found 3'],
-    ['lisen: 127.0.0.1:5000', '1: lisen: no such setting; did you mean listen?'],
     [
-      'tls: {}',
-      '1: tls: no such setting; known: listen, url, data, workers, durability, sparse, limits, log',
+      'limits: 3',
+      '1: limits: expected settings (manifest, uploads_per_user, upload_ttl, requests_per_minute), found 3',
+    ],
+    ['lisen: 127.0.0.1:5000', '1: lisen: no such setting; did you mean listen?'],
+    ['tlss: {}', '1: tlss: no such setting; did you mean tls?'],
+    ['tls: { cert: /a.pem }', '1: tls.cert: its key is missing: set tls.key too'],
+    ['tls: { key: /a.pem }', '1: tls.key: its certificate is missing: set tls.cert too'],
+    ['tls: { cert: "", key: /b }', '1: tls.cert: expected the path of a PEM file, found ""'],
+    ['insecure: 1', '1: insecure: expected true or false, found 1'],
+    [
+      'insecure: true\ntls: { cert: /a.pem, key: /b.pem }',
+      '1: insecure: tls is set too, and all is encrypted: remove one of them',
+    ],
+    [
+      'limits: { requests_per_minute: 59 }',
+      '1: limits.requests_per_minute: expected off or a number from 60 to 10000000, found 59',
     ],
     ['log: { format: x }', '1: log.format: no such setting; known: log.level'],
     ['__proto__: 1', `1: __proto__: no such setting; known: ${top}`],
@@ -122,7 +152,7 @@ describe('refuses', () => {
       'workers: 65\nlimits:\n  upload_ttl: 24\n  x: 1\n',
       '1: workers: expected auto or a number from 1 to 64, found 65',
       `3: limits.upload_ttl: ${times}, found 24`,
-      '4: limits.x: no such setting; known: limits.manifest, limits.uploads_per_user, limits.upload_ttl',
+      '4: limits.x: no such setting; known: limits.manifest, limits.uploads_per_user, limits.upload_ttl, limits.requests_per_minute',
     ],
   ])('%j', ([yaml, ...expected]) => {
     expect(faults({ yaml })).toEqual(expected.map(fault => `slipway.yaml:${fault}`))
@@ -150,40 +180,6 @@ describe('refuses', () => {
   })
 })
 
-describe('the address to listen on', () => {
-  it.for([
-    '127.0.0.1:1',
-    '127.255.0.9:1',
-    '[::1]:1',
-    '[0:0:0:0:0:0:0:1]:1',
-    'localhost:1',
-    'LOCALHOST:1',
-    'unix:/s',
-  ])('may be %s', listen => {
-    expect(faults({ flags: { listen } })).toEqual([])
-  })
-
-  it.for([
-    '0.0.0.0:1',
-    '[::]:1',
-    ':1',
-    '10.0.0.1:1',
-    '[::ffff:10.0.0.1]:1',
-    '128.0.0.1:1',
-    '127.1:1',
-    'reg.local:1',
-  ])('may not be %s, which other machines reach', listen => {
-    expect(faults({ flags: { listen } })).toEqual([
-      `--listen: listen: ${listen} is open to other machines, and this version serves this machine only: ` +
-        'listen on 127.0.0.1 and put a proxy with TLS and authentication before it',
-    ])
-  })
-
-  it('is judged where nothing overrides it', () => {
-    expect(faults({ yaml: 'listen: 0.0.0.0:1', flags: { listen: '127.0.0.1:1' } })).toEqual([])
-  })
-})
-
 it('gives every setting a variable of its own', () => {
   const variables = settingList.map(({ env }) => env)
   expect(new Set(variables).size).toBe(variables.length)
@@ -194,6 +190,15 @@ describe('settings that changed', () => {
   const changed: Readonly<Record<string, string>> = {
     listen: '127.0.0.1:5001',
     url: 'https://reg.acme.dev',
+    insecure: 'true',
+    'login.htpasswd': '/srv/htpasswd',
+    groups: '{"a": ["b"]}',
+    access: 'pull ** anyone',
+    protect: 'frozen a',
+    workloads: '{"a": {"issuer": "https://b", "audience": "c", "match": {"d": "e"}}}',
+    'tokens.max_ttl': '300d',
+    'tokens.default_ttl': '7d',
+    'limits.requests_per_minute': '60',
     data: '/srv/slipway',
     workers: '7',
     durability: 'relaxed',
@@ -203,7 +208,8 @@ describe('settings that changed', () => {
     'limits.upload_ttl': '7h',
     'log.level': 'debug',
   }
-  it.for(settingList.map(({ name, env }) => [name, env] as const))('%s', ([name, env]) => {
+  const alone = settingList.filter(({ path }) => path[0] !== 'tls')
+  it.for(alone.map(({ name, env }) => [name, env] as const))('%s', ([name, env]) => {
     // Each load has a working directory of its own.
     const common = { SLIPWAY_DATA: '/srv/data' }
     const before = load({ env: common }).settings
@@ -211,14 +217,40 @@ describe('settings that changed', () => {
     expect(needRestart(before, after)).toEqual(reloadable.includes(name) ? [] : [name])
   })
 
-  it('need no restart for the log level, what may be missing, and limits', () => {
-    expect(reloadable).toEqual([
-      'sparse',
-      'limits.manifest',
-      'limits.uploads_per_user',
-      'limits.upload_ttl',
-      'log.level',
-    ])
+  it('need no restart for access, what may be missing, limits and the log level', () => {
+    const waiting = settingList.filter(({ name }) => !reloadable.includes(name)).map(({ name }) => name)
+    expect(waiting).toEqual(['listen', 'url', 'insecure', 'data', 'workers', 'durability'])
+  })
+
+  it('need one where TLS begins or ends, not where its files are others', () => {
+    const common = { SLIPWAY_DATA: '/srv/data' }
+    const pair = (name: string) => ({
+      ...common,
+      SLIPWAY_TLS_CERT: `/${name}.crt`,
+      SLIPWAY_TLS_KEY: `/${name}.key`,
+    })
+    const [plain, one, other] = [common, pair('one'), pair('other')].map(env => load({ env }).settings)
+    if (!plain || !one || !other) throw new Error('three were loaded')
+    expect(needRestart(one, other)).toEqual([])
+    expect(reloaded(one, other)).toEqual(other)
+    for (const [before, after] of [[plain, one] as const, [one, plain] as const]) {
+      expect(needRestart(before, after)).toEqual(['tls.cert', 'tls.key'])
+      expect(reloaded(before, after)).toEqual(before)
+    }
+  })
+
+  it('are taken together, but for those that wait', () => {
+    const before = load({ env: { SLIPWAY_DATA: '/a', SLIPWAY_WORKERS: '2' } }).settings
+    const env = {
+      SLIPWAY_DATA: '/b',
+      SLIPWAY_WORKERS: '3',
+      SLIPWAY_LISTEN: '127.0.0.1:1',
+      SLIPWAY_URL: 'https://b',
+      SLIPWAY_INSECURE: 'true',
+      SLIPWAY_DURABILITY: 'relaxed',
+      SLIPWAY_SPARSE: 'any',
+    }
+    expect(reloaded(before, load({ env }).settings)).toEqual({ ...before, sparse: 'any' })
   })
 })
 

@@ -1,0 +1,70 @@
+/** What the settings say of access, in the forms that auth/ works with. */
+import { type AccessPolicy, openToAll, type PrincipalName } from '../auth/access.ts'
+import { policyOf } from '../auth/policy.ts'
+import { type Protection, parseProtection } from '../auth/protections.ts'
+import { parseRule, type Rule } from '../auth/rules.ts'
+import type { Workload } from '../auth/workloads.ts'
+import type { Settings } from './config.ts'
+
+export interface ConfiguredAccess {
+  readonly rules: readonly Rule[]
+  readonly protections: readonly Protection[]
+  readonly groups: ReadonlyMap<PrincipalName, readonly PrincipalName[]>
+  readonly workloads: ReadonlyMap<PrincipalName, ConfiguredWorkload>
+}
+
+export interface ConfiguredWorkload extends Workload {
+  /** Where the public keys of its issuer come from. `discovery`: from where its openid-configuration says. */
+  readonly keys:
+    | { readonly kind: 'file'; readonly path: string }
+    | { readonly kind: 'url'; readonly url: string }
+    | { readonly kind: 'discovery' }
+}
+
+/** Another object each time: whoever compares keeps it as long as the settings are the same object. */
+export function accessOf(
+  settings: Pick<Settings, 'access' | 'protect' | 'groups' | 'workloads'>,
+): ConfiguredAccess {
+  // The schema lets only names through (config-access.ts), as keys and as members.
+  const groups = Object.entries(settings.groups) as [PrincipalName, readonly PrincipalName[]][]
+  const workloads = Object.entries(settings.workloads) as [PrincipalName, Settings['workloads'][string]][]
+  return {
+    rules: settings.access.map(parseRule),
+    protections: settings.protect.map(parseProtection),
+    groups: new Map(groups),
+    workloads: new Map(
+      workloads.map(([name, { issuer, audience, match, ...keys }]) => [
+        name,
+        { name, issuer, audience, match, keys: keySource(keys) },
+      ]),
+    ),
+  }
+}
+
+/** No user is known and no rule is written: whoever can connect may do anything. */
+export function isOpen({ login, workloads, access }: Settings, hasUsers: boolean): boolean {
+  const isConfigured = login.htpasswd !== undefined || Object.keys(workloads).length + access.length > 0
+  return !isConfigured && !hasUsers
+}
+
+/** Goes by the settings of the moment. */
+export function policyBy(settings: () => Settings, hasUsers: boolean): AccessPolicy {
+  let latest: { readonly settings: Settings; readonly policy: AccessPolicy } | undefined
+  const policyNow = () => {
+    const now = settings()
+    if (latest?.settings !== now) {
+      const policy = isOpen(now, hasUsers) ? openToAll : policyOf({ ...accessOf(now), now: Date.now })
+      latest = { settings: now, policy }
+    }
+    return latest.policy
+  }
+  return { permits: (principal, level, name) => policyNow().permits(principal, level, name) }
+}
+
+function keySource({
+  jwksFile,
+  jwksUrl,
+}: Pick<Settings['workloads'][string], 'jwksFile' | 'jwksUrl'>): ConfiguredWorkload['keys'] {
+  if (jwksFile !== undefined) return { kind: 'file', path: jwksFile }
+  return jwksUrl === undefined ? { kind: 'discovery' } : { kind: 'url', url: jwksUrl }
+}
