@@ -27,11 +27,16 @@ export interface Workload {
   readonly match: Readonly<Record<string, string>>
 }
 
+/** Public keys of an issuer (RFC 7517, 5). */
+export interface KeySet {
+  readonly keys: readonly object[]
+}
+
 /**
  * The public keys of a workload's issuer: from a file, or fetched and kept. The same object as long as they are the
  * same keys. Throws when there are none to be had.
  */
-export type IssuerKeys = (workload: Workload, io: Io) => Promise<JSONWebKeySet>
+export type IssuerKeys = (workload: Workload, io: Io) => Promise<KeySet>
 
 export interface WorkloadToken {
   /** Never empty; in the order of the configuration. */
@@ -66,7 +71,7 @@ const form = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/
 
 export function workloadVerifier({ workloads, keys, now }: WorkloadSource): WorkloadVerifier {
   const prepared = workloads.map(workload => ({ workload, fits: matcherOf(workload) }))
-  const keySets = new WeakMap<JSONWebKeySet, JWTVerifyGetKey>()
+  const keySets = new WeakMap<KeySet, JWTVerifyGetKey>()
 
   /** Those that a token can be one of, by what it says of its issuer. */
   function candidates(token: string) {
@@ -76,7 +81,7 @@ export function workloadVerifier({ workloads, keys, now }: WorkloadSource): Work
 
   async function claimsFor(token: string, workload: Workload, io: Io): Promise<JWTPayload> {
     const set = await keys(workload, io)
-    const key = keySets.get(set) ?? createLocalJWKSet(set)
+    const key = keySets.get(set) ?? createLocalJWKSet(asJose(set))
     keySets.set(set, key)
     try {
       const { payload } = await jwtVerify(token, key, {
@@ -124,6 +129,9 @@ export function workloadVerifier({ workloads, keys, now }: WorkloadSource): Work
     },
   }
 }
+
+/** jose looks at each key before it uses it, and changes none. */
+const asJose = ({ keys }: KeySet): JSONWebKeySet => ({ keys: [...keys] as JSONWebKeySet['keys'] })
 
 function matcherOf({ match }: Workload): (claims: JWTPayload) => boolean {
   const conditions = Object.entries(match).map(([path, pattern]) => ({

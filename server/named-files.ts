@@ -1,6 +1,7 @@
 /** The files that settings name, read and checked in one place, so that all workers go by the same bytes. */
 import { readFileSync } from 'node:fs'
 import { parseHtpasswd } from '../auth/htpasswd.ts'
+import type { KeySet } from '../auth/workloads.ts'
 import { type Certificate, inspectCertificate } from './certificate.ts'
 import type { LoadedSettings, Settings } from './config.ts'
 import { whyUnreadable } from './config-file.ts'
@@ -12,11 +13,6 @@ export interface NamedFiles {
   readonly htpasswd: string | undefined
   /** By the path that the settings have. */
   readonly keySets: Readonly<Record<string, KeySet>>
-}
-
-/** Public keys of an issuer (RFC 7517, 5). */
-export interface KeySet {
-  readonly keys: readonly object[]
 }
 
 export interface ReadFiles {
