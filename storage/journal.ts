@@ -78,10 +78,14 @@ export function journal(store: ObjectStore): Journal {
       const options = operation(io)
       for (;;) {
         const { segment, last } = await end(io)
-        const text = segment.text + make(last).map(line => `${line}\n`).join('')
-        const condition =
-          segment.etag === undefined ? { ifAbsent: true as const } : { ifMatch: segment.etag }
-        if (await store.write(journalKey(segment.number), Buffer.from(text), { ...options, condition })) return
+        const text =
+          segment.text +
+          make(last)
+            .map(line => `${line}\n`)
+            .join('')
+        const condition = segment.etag === undefined ? { ifAbsent: true as const } : { ifMatch: segment.etag }
+        if (await store.write(journalKey(segment.number), Buffer.from(text), { ...options, condition }))
+          return
         io.signal.throwIfAborted()
       }
     },
