@@ -28,11 +28,13 @@ export type AuditAction =
   | 'mount'
   | 'pull'
   | 'mirror.fill'
+  /** Events that could not be written down, in `detail.reason`. */
+  | 'audit.gap'
 
 export interface AuditEvent {
   /** ISO 8601, in UTC. */
   readonly at: string
-  /** As `wordOf` spells it, or `system`. */
+  /** As `wordOf` spells it; `cli:NAME` for a user of the system that the registry runs on; or `system`. */
   readonly actor: string
   /** By what the actor was known: `password`, `token:ID`, `workload`, `cli`, `system`. */
   readonly via: string
@@ -66,6 +68,15 @@ export interface ChainEnd {
 
 /** The end of a chain that has no line yet. */
 export const chainStart: ChainEnd = { seq: 0, hash: '0'.repeat(64) }
+
+/** Where a chain has got to whose last line this is. */
+export function chainEndAt(line: string | undefined): ChainEnd {
+  if (line === undefined) return chainStart
+  const found = parseLine(line)
+  if (!found)
+    throw new Error('its last line cannot be read, so nothing can follow it: see slipway audit verify')
+  return { seq: found.seq, hash: hashOf(line) }
+}
 
 /** The line for an event, without a line feed, and the end of the chain when it is written. */
 export function nextLine(
