@@ -3,9 +3,13 @@
 import { enableCompileCache } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { isNativeError } from 'node:util/types'
+import { accessCommands } from './access-commands.ts'
 import { type Command, columns, command, type Outcome } from './command.ts'
 import { imageCommands } from './image-commands.ts'
+import { machineCommands } from './machine-commands.ts'
 import { jsonOption, settingOptions } from './options.ts'
+import { peopleCommands } from './people-commands.ts'
+import { recordCommands } from './record-commands.ts'
 import { UsageError, unknownWord } from './usage.ts'
 
 // Commands load what they need when they run: what one takes, the others need not wait for.
@@ -33,10 +37,14 @@ const commands: Readonly<Record<string, Command>> = {
       return check(flags, { json, print })
     },
   }),
+  ...peopleCommands(print),
+  ...machineCommands(print),
+  ...accessCommands(print),
+  ...recordCommands(print),
   ...imageCommands(print),
 }
 
-const statuses = { done: 0, failed: 1, misused: 2, found: 3 } as const
+const statuses = { done: 0, no: 1, failed: 1, misused: 2, found: 3 } as const
 
 async function main(args: readonly string[]): Promise<Outcome> {
   const [name, ...rest] = args
@@ -45,11 +53,11 @@ async function main(args: readonly string[]): Promise<Outcome> {
   if (name === '--version') return printed(await version())
   const chosen = find(name)
   const asksForHelp = rest.some(arg => arg === '--help' || arg === '-h')
-  return asksForHelp ? printed(chosen.help(name)) : chosen.run(rest)
+  return asksForHelp ? printed(chosen.help(name, rest)) : chosen.run(rest)
 }
 
-async function help([name]: readonly string[]): Promise<Outcome> {
-  if (name !== undefined) return printed(find(name).help(name))
+async function help([name, ...rest]: readonly string[]): Promise<Outcome> {
+  if (name !== undefined) return printed(find(name).help(name, rest))
   const rows = Object.entries(commands).map(([each, { summary }]) => [each, summary] as const)
   return printed(
     [

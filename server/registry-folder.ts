@@ -1,0 +1,66 @@
+/** A registry's folder for who administers it: beside the server of it, or without one. */
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Administration, administration } from '../auth/administration.ts'
+import type { AuditEvent } from '../auth/audit.ts'
+import { auditLog } from '../auth/audit-log.ts'
+import { type AccessSettings, type Directory, directory } from '../auth/directory.ts'
+import { inspectFolder } from '../storage/format.ts'
+import { type Journal, journal } from '../storage/journal.ts'
+import { openFolder } from '../storage/open.ts'
+import { accessDocuments } from './access-documents.ts'
+import { accessSettingsOf } from './access-settings.ts'
+import type { LoadedSettings } from './config.ts'
+
+export interface RegistryFolder {
+  readonly directory: Directory
+  readonly administration: Administration
+  /** The lines of the audit. */
+  readonly journal: Pick<Journal, 'lines'>
+  readonly settings: AccessSettings
+  /** How to call where a line of the settings comes from. */
+  readonly settingsSource: (name: 'access' | 'protect') => string
+  close(): Promise<void>
+}
+
+/** `any`: where there is no registry yet, one is made. */
+export type WhichFolder = 'existing' | 'any'
+
+/** Throws with a remedy where that is not for this process to open. */
+export async function openRegistryFolder(
+  { settings, sources, file }: LoadedSettings,
+  which: WhichFolder,
+  by: Pick<AuditEvent, 'actor' | 'via'>,
+): Promise<RegistryFolder> {
+  if (which === 'existing') await demandRegistry(settings.data)
+  await refuseStranger(settings.data)
+  const { store, close } = await openFolder(settings.data, 'command', settings)
+  const configured = accessSettingsOf(settings)
+  const known = directory({ documents: accessDocuments(store), settings: () => configured, now: Date.now })
+  const lines = journal(store)
+  const audit = auditLog({ journal: lines, now: Date.now })
+  return {
+    directory: known,
+    administration: administration({ directory: known, audit, by }),
+    journal: lines,
+    settings: configured,
+    settingsSource: name => sources.get(name) ?? file ?? 'settings',
+    close,
+  }
+}
+
+async function demandRegistry(path: string): Promise<void> {
+  const { state } = await inspectFolder(path)
+  if (state === 'absent' || state === 'empty')
+    throw new Error(
+      `there is no registry in ${path}: name its folder with --data, or begin with slipway user add NAME --admin`,
+    )
+}
+
+/** What root writes into a folder of somebody else, its server cannot read. */
+async function refuseStranger(path: string): Promise<void> {
+  const format = await stat(join(path, 'format.json')).catch(() => undefined)
+  const uid = process.getuid?.()
+  if (format === undefined || uid === undefined || format.uid === uid) return
+  throw new Error(`data folder ${path} belongs to user ${format.uid}: run this as that user, not as ${uid}`)
+}
