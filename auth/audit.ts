@@ -4,6 +4,7 @@
  * line can tell (auth-security 2.6).
  */
 import { createHash } from 'node:crypto'
+import { withoutSecrets } from './redact.ts'
 
 export type AuditAction =
   | 'login'
@@ -154,13 +155,8 @@ function detailOf({ detail = {} }: AuditEvent) {
   return Object.keys(known).length > 0 ? { detail: known } : {}
 }
 
-/** Secrets that got here by mistake: our own, tokens, and passwords in addresses. */
 function clean(text: string): string {
-  const redacted = text
-    .slice(0, maxRead)
-    .replaceAll(/slw_([prs])_([a-z2-7]{10})_[0-9A-Za-z]+/g, 'slw_$1_$2_…')
-    .replaceAll(/eyJ[\w-]+(?:\.[\w-]*)*/g, '(token)')
-    .replaceAll(/(\/\/[^/\s:@]*):[^/\s@]*@/g, '$1:…@')
+  const redacted = withoutSecrets(text.slice(0, maxRead))
   return redacted.length > maxLength ? `${redacted.slice(0, maxLength)}…` : redacted
 }
 

@@ -109,5 +109,6 @@ function demandUser(
     throw new ChangeRefused(`no user is called ${name}: make one first, by slipway user add ${name}`)
 }
 
-/** Whoever gives the secret instead of the id must not find it in an error. */
-const shown = (id: string) => (/^[a-z2-7]{10}$/.test(id) ? id : 'that was given (ten letters and digits)')
+/** Whoever gives something else instead of the id, such as the secret, must not find it in an error. */
+const shown = (id: string) =>
+  /^[a-z2-7]{10}$/.test(id) ? id : 'that was given (it is ten letters and digits)'

@@ -1,6 +1,7 @@
 /** What becomes of stored rules and protections. Each change throws ChangeRefused, or a GrammarError, where it must not be made. */
 import { ChangeRefused } from './errors.ts'
 import { parseProtection } from './protections.ts'
+import { withoutSecrets } from './redact.ts'
 import { parseRule } from './rules.ts'
 import type { AccessState } from './state.ts'
 
@@ -19,6 +20,8 @@ export function addRule(state: AccessState, { id, rule, until, note, createdMs }
   const { text } = parseRule(source)
   if (note !== undefined && (note === '' || note.length > maxNoteLength || /\p{Cc}/u.test(note)))
     throw new ChangeRefused(`a note is one line of at most ${maxNoteLength} characters`)
+  if (note !== undefined && withoutSecrets(note) !== note)
+    throw new ChangeRefused('a note is no place for a secret: everybody who may list rules can read it')
   const same = state.rules.find(each => each.rule === text && each.until === until)
   if (same) throw new ChangeRefused(`this rule is there already: ${same.id}`)
   return { ...state, rules: [...state.rules, { id, ...source, rule: text, createdMs }] }

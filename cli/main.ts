@@ -3,6 +3,7 @@
 import { enableCompileCache } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { isNativeError } from 'node:util/types'
+import { withoutSecrets } from '../auth/redact.ts'
 import { accessCommands } from './access-commands.ts'
 import { type Command, columns, command, type Outcome } from './command.ts'
 import { imageCommands } from './image-commands.ts'
@@ -100,8 +101,11 @@ function printed(text: string): Outcome {
 
 function report(error: unknown, args: readonly string[]): void {
   const asksForStack = /(?:^|\s)--log-level[= ](?:debug|trace)(?:\s|$)/.test(args.join(' '))
-  const text = isNativeError(error) ? error.message : String(error)
-  const lines = asksForStack && isNativeError(error) ? [error.stack ?? text] : text.split('\n')
+  const message = isNativeError(error) ? error.message : String(error)
+  const found = asksForStack && isNativeError(error) ? (error.stack ?? message) : message
+  // A message says what it found, and that may have been a secret in the wrong place.
+  const text = withoutSecrets(found)
+  const lines = asksForStack ? [text] : text.split('\n')
   process.stderr.write(lines.map(line => `slipway: ${line}\n`).join(''))
 }
 

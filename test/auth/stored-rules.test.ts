@@ -23,6 +23,7 @@ it.for([
   ['push a', {}, 'an access rule names nobody'],
   ['push a bob', { until: 'tomorrow' }, 'until "tomorrow" is no date'],
   ['push a bob', { note: 'two\nlines' }, 'a note is one line of at most 200 characters'],
+  ['push a bob', { note: 'login with slw_p_abcdefghij_0123' }, 'a note is no place for a secret'],
   ['push a bob', { note: '' }, 'a note is one line of at most 200 characters'],
 ] as const)('refuses %j %j', ([text, more, message]) => {
   expect(() => addRule(emptyState, rule(text, more))).toThrow(message)
