@@ -1,6 +1,4 @@
 /** A registry's folder for who administers it: beside the server of it, or without one. */
-import { stat } from 'node:fs/promises'
-import { join } from 'node:path'
 import { type Administration, administration } from '../auth/administration.ts'
 import type { AuditEvent } from '../auth/audit.ts'
 import { auditLog } from '../auth/audit-log.ts'
@@ -33,7 +31,6 @@ export async function openRegistryFolder(
   by: Pick<AuditEvent, 'actor' | 'via'>,
 ): Promise<RegistryFolder> {
   if (which === 'existing') await demandRegistry(settings.data)
-  await refuseStranger(settings.data)
   const { store, close } = await openFolder(settings.data, 'command', settings)
   const configured = accessSettingsOf(settings)
   const known = directory({ documents: accessDocuments(store), settings: () => configured, now: Date.now })
@@ -55,12 +52,4 @@ async function demandRegistry(path: string): Promise<void> {
     throw new Error(
       `there is no registry in ${path}: name its folder with --data, or begin with slipway user add NAME --admin`,
     )
-}
-
-/** What root writes into a folder of somebody else, its server cannot read. */
-async function refuseStranger(path: string): Promise<void> {
-  const format = await stat(join(path, 'format.json')).catch(() => undefined)
-  const uid = process.getuid?.()
-  if (format === undefined || uid === undefined || format.uid === uid) return
-  throw new Error(`data folder ${path} belongs to user ${format.uid}: run this as that user, not as ${uid}`)
 }

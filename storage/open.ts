@@ -47,8 +47,8 @@ async function claim(root: string, folderFd: number, local: Referee, role: Hello
   }
 }
 
-/** Throws, naming the remedy, where the file system cannot keep the store's promises. */
-async function probe(root: string): Promise<void> {
+/** Who owns what is written. Throws, naming the remedy, where the file system cannot keep the store's promises. */
+async function probe(root: string): Promise<number> {
   const name = `probe-${randomUUID()}`
   const lower = join(root, 'tmp', name)
   const upper = join(root, 'tmp', name.toUpperCase())
@@ -58,6 +58,7 @@ async function probe(root: string): Promise<void> {
   try {
     await file.link(lower, upper)
     await file.unlink(upper)
+    return (await file.stat(lower)).uid
   } catch (error) {
     throw why(
       error instanceof Error && 'code' in error && error.code === 'EEXIST'
@@ -67,6 +68,15 @@ async function probe(root: string): Promise<void> {
   } finally {
     await file.unlink(lower)
   }
+}
+
+/** What a command of another user writes, such as root's, the server could not read. */
+async function refuseStranger(root: string, uid: number): Promise<void> {
+  const format = await ifThere(file.stat(join(root, 'format.json')))
+  if (format === undefined || format.uid === uid) return
+  throw new Error(
+    `data folder ${root} belongs to user ${format.uid}: run this as that user, not as user ${uid}`,
+  )
 }
 
 /** What a process that died was writing: nobody has been told of it. */
@@ -98,7 +108,8 @@ export async function openFolder(
     const ask = () => claim(root, folderFd, local, role)
     const { referee, release } = await (role === 'command' ? steadyClaim(ask) : ask())
     try {
-      await probe(root)
+      const uid = await probe(root)
+      if (role === 'command') await refuseStranger(root, uid)
       if (role === 'server') await sweep(root)
       if (state !== 'registry') await writeFormat(records)
       const format = await readFormat(root, records)

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { open } from 'node:fs/promises'
+import { chown, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { durableFolders } from '../../storage/durable.ts'
@@ -147,3 +147,16 @@ it('lets commands go on when the one that owned the folder ends', async () => {
   expect(String((await last.store.read('count', io))?.bytes)).toBe('20')
   await last.close()
 })
+
+it.skipIf(process.getuid?.() !== 0)(
+  'keeps commands of another user out, who would write what the owner cannot read',
+  async () => {
+    const root = await temporaryFolder()
+    const options = { durability: 'relaxed' as const }
+    await (await openFolder(root, 'command', options)).close()
+    await chown(join(root, 'format.json'), 1000, 1000)
+    await expect(openFolder(root, 'command', options)).rejects.toThrow(
+      `data folder ${root} belongs to user 1000: run this as that user, not as user 0`,
+    )
+  },
+)
