@@ -4,6 +4,7 @@
  * line can tell (auth-security 2.6).
  */
 import { createHash } from 'node:crypto'
+import { withoutSecrets } from './redact.ts'
 
 export type AuditAction =
   | 'login'
@@ -28,11 +29,13 @@ export type AuditAction =
   | 'mount'
   | 'pull'
   | 'mirror.fill'
+  /** Events that could not be written down, in `detail.reason`. */
+  | 'audit.gap'
 
 export interface AuditEvent {
   /** ISO 8601, in UTC. */
   readonly at: string
-  /** As `wordOf` spells it, or `system`. */
+  /** As `wordOf` spells it; `cli:NAME` for a user of the system that the registry runs on; or `system`. */
   readonly actor: string
   /** By what the actor was known: `password`, `token:ID`, `workload`, `cli`, `system`. */
   readonly via: string
@@ -66,6 +69,15 @@ export interface ChainEnd {
 
 /** The end of a chain that has no line yet. */
 export const chainStart: ChainEnd = { seq: 0, hash: '0'.repeat(64) }
+
+/** Where a chain has got to whose last line this is. */
+export function chainEndAt(line: string | undefined): ChainEnd {
+  if (line === undefined) return chainStart
+  const found = parseLine(line)
+  if (!found)
+    throw new Error('its last line cannot be read, so nothing can follow it: see slipway audit verify')
+  return { seq: found.seq, hash: hashOf(line) }
+}
 
 /** The line for an event, without a line feed, and the end of the chain when it is written. */
 export function nextLine(
@@ -143,13 +155,8 @@ function detailOf({ detail = {} }: AuditEvent) {
   return Object.keys(known).length > 0 ? { detail: known } : {}
 }
 
-/** Secrets that got here by mistake: our own, tokens, and passwords in addresses. */
 function clean(text: string): string {
-  const redacted = text
-    .slice(0, maxRead)
-    .replaceAll(/slw_([prs])_([a-z2-7]{10})_[0-9A-Za-z]+/g, 'slw_$1_$2_…')
-    .replaceAll(/eyJ[\w-]+(?:\.[\w-]*)*/g, '(token)')
-    .replaceAll(/(\/\/[^/\s:@]*):[^/\s@]*@/g, '$1:…@')
+  const redacted = withoutSecrets(text.slice(0, maxRead))
   return redacted.length > maxLength ? `${redacted.slice(0, maxLength)}…` : redacted
 }
 

@@ -40,6 +40,8 @@ export type DocumentName = 'access' | 'keys'
 export interface View {
   readonly state: AccessState
   readonly policy: Policy
+  /** Those that the policy holds against changes. */
+  readonly protections: readonly Protection[]
   /** Nobody is known and no rule is written: whoever can reach the registry may do anything. */
   readonly isOpen: boolean
   /** Undefined for who is not there any more, or disabled. */
@@ -121,14 +123,11 @@ function viewOf(state: AccessState, settings: AccessSettings, now: () => number)
   const robots = new Set(state.robots.map(({ name }) => name))
   const tokens = new Map(state.tokens.map(token => [token.id, token]))
   const rules = [...settings.rules, ...state.rules.map(parseRule)]
-  const policy = policyOf({
-    rules,
-    protections: [
-      ...settings.protections,
-      ...state.protections.map(({ protection }) => parseProtection(protection)),
-    ],
-    now,
-  })
+  const protections = [
+    ...settings.protections,
+    ...state.protections.map(({ protection }) => parseProtection(protection)),
+  ]
+  const policy = policyOf({ rules, protections, now })
   const groupsOf = (name: PrincipalName) => [
     ...(users.get(name)?.groups ?? []),
     ...[...groups].flatMap(([group, members]) => (members.includes(name) ? [group] : [])),
@@ -155,6 +154,7 @@ function viewOf(state: AccessState, settings: AccessSettings, now: () => number)
   return {
     state,
     policy,
+    protections,
     isOpen:
       [users, robots, htpasswd].every(({ size }) => size === 0) && rules.length + workloads.length === 0,
     principal(identity) {

@@ -39,3 +39,8 @@ export class Busy extends Error {
     super('too many passwords are being verified; try again in a few seconds')
   }
 }
+
+/** A change of people, machines, rules or keys that is not made as things are. The message says what to do. */
+export class ChangeRefused extends Error {
+  override readonly name = 'ChangeRefused'
+}

@@ -40,10 +40,10 @@ export interface PolicySource {
 }
 
 /** What stands as long as nobody has written a rule. */
-const defaultRule = parseRule('delete ** signed-in')
+export const defaultRule = parseRule('delete ** signed-in')
 
 /** What stands always: writing rules must not shut out who writes them. */
-const administratorsRule = parseRule(`admin ** @${administrators}`)
+export const administratorsRule = parseRule(`admin ** @${administrators}`)
 
 /** Compiles rules into a policy. Questions are answered from memory, without a trace, in time linear in the rules. */
 export function policyOf({ rules, protections, now }: PolicySource): Policy {

@@ -6,8 +6,9 @@
  * The beginning is for those who scan for leaked secrets, the id is for looking it up, the checksum tells a typing
  * error from a guess. The secret has 190 bits, so a plain SHA-256 of the whole is all that must be kept.
  */
-import { createHash, randomInt, timingSafeEqual } from 'node:crypto'
+import { createHash, timingSafeEqual } from 'node:crypto'
 import { crc32 } from 'node:zlib'
+import { base32, randomWord } from './random.ts'
 
 const letters = { personal: 'p', robot: 'r', setup: 's' } as const
 export type SecretKind = keyof typeof letters
@@ -24,14 +25,13 @@ export interface NewSecret extends Secret {
   readonly sha256: string
 }
 
-const base32 = 'abcdefghijklmnopqrstuvwxyz234567'
 const base62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const form = /^slw_([prs])_([a-z2-7]{10})_[0-9A-Za-z]{38}$/
 const checksumLength = 6
 
 export function makeSecret(kind: SecretKind): NewSecret {
-  const id = random(base32, 10)
-  const unchecked = `slw_${letters[kind]}_${id}_${random(base62, 32)}`
+  const id = randomWord(base32, 10)
+  const unchecked = `slw_${letters[kind]}_${id}_${randomWord(base62, 32)}`
   const text = `${unchecked}${checksum(unchecked)}`
   return { text, kind, id, sha256: sha256Of(text).toString('hex') }
 }
@@ -61,9 +61,6 @@ export function isSecretOf({ text }: Secret, sha256: string): boolean {
 const kinds = Object.keys(letters) as SecretKind[]
 
 const sha256Of = (text: string) => createHash('sha256').update(text).digest()
-
-const random = (alphabet: string, length: number) =>
-  Array.from({ length }, () => alphabet[randomInt(alphabet.length)]).join('')
 
 function checksum(text: string): string {
   let rest = crc32(text)

@@ -5,7 +5,10 @@ export interface StoredUser {
   readonly name: PrincipalName
   /** In PHC form; absent for who signs in with tokens only. */
   readonly password?: string
-  /** Differs for each password that the user has had, so that what an earlier one proved ends with it. */
+  /**
+   * Differs for each password that a user of this name has had, users before this one included: what an earlier one
+   * proved ends with it. So it is drawn, not counted.
+   */
   readonly serial: number
   readonly groups: readonly PrincipalName[]
   readonly disabled: boolean

@@ -4,8 +4,8 @@ import { type ParseArgsOptionDescriptor, parseArgs } from 'node:util'
 import { isNativeError } from 'node:util/types'
 import { UsageError, unknownWord } from './usage.ts'
 
-/** `found`: a command that looks for something amiss has found it. */
-export type Outcome = 'done' | 'found'
+/** `found`: a command that looks for something amiss has found it. `no`: the answer to what it was asked. */
+export type Outcome = 'done' | 'found' | 'no'
 
 export interface Option extends ParseArgsOptionDescriptor {
   /** What stands for its value in --help. */
@@ -30,7 +30,8 @@ export interface CommandDescription<O extends Options> {
 
 export interface Command {
   readonly summary: string
-  help(name: string): string
+  /** `args` are what follows the name: in a group of commands, which of them is meant. */
+  help(name: string, args: readonly string[]): string
   /** Throws UsageError when the arguments are not the command's. */
   run(args: readonly string[]): Promise<Outcome>
 }

@@ -3,9 +3,14 @@
 import { enableCompileCache } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { isNativeError } from 'node:util/types'
+import { withoutSecrets } from '../auth/redact.ts'
+import { accessCommands } from './access-commands.ts'
 import { type Command, columns, command, type Outcome } from './command.ts'
 import { imageCommands } from './image-commands.ts'
+import { machineCommands } from './machine-commands.ts'
 import { jsonOption, settingOptions } from './options.ts'
+import { peopleCommands } from './people-commands.ts'
+import { recordCommands } from './record-commands.ts'
 import { UsageError, unknownWord } from './usage.ts'
 
 // Commands load what they need when they run: what one takes, the others need not wait for.
@@ -33,10 +38,14 @@ const commands: Readonly<Record<string, Command>> = {
       return check(flags, { json, print })
     },
   }),
+  ...peopleCommands(print),
+  ...machineCommands(print),
+  ...accessCommands(print),
+  ...recordCommands(print),
   ...imageCommands(print),
 }
 
-const statuses = { done: 0, failed: 1, misused: 2, found: 3 } as const
+const statuses = { done: 0, no: 1, failed: 1, misused: 2, found: 3 } as const
 
 async function main(args: readonly string[]): Promise<Outcome> {
   const [name, ...rest] = args
@@ -45,11 +54,11 @@ async function main(args: readonly string[]): Promise<Outcome> {
   if (name === '--version') return printed(await version())
   const chosen = find(name)
   const asksForHelp = rest.some(arg => arg === '--help' || arg === '-h')
-  return asksForHelp ? printed(chosen.help(name)) : chosen.run(rest)
+  return asksForHelp ? printed(chosen.help(name, rest)) : chosen.run(rest)
 }
 
-async function help([name]: readonly string[]): Promise<Outcome> {
-  if (name !== undefined) return printed(find(name).help(name))
+async function help([name, ...rest]: readonly string[]): Promise<Outcome> {
+  if (name !== undefined) return printed(find(name).help(name, rest))
   const rows = Object.entries(commands).map(([each, { summary }]) => [each, summary] as const)
   return printed(
     [
@@ -92,8 +101,11 @@ function printed(text: string): Outcome {
 
 function report(error: unknown, args: readonly string[]): void {
   const asksForStack = /(?:^|\s)--log-level[= ](?:debug|trace)(?:\s|$)/.test(args.join(' '))
-  const text = isNativeError(error) ? error.message : String(error)
-  const lines = asksForStack && isNativeError(error) ? [error.stack ?? text] : text.split('\n')
+  const message = isNativeError(error) ? error.message : String(error)
+  const found = asksForStack && isNativeError(error) ? (error.stack ?? message) : message
+  // A message says what it found, and that may have been a secret in the wrong place.
+  const text = withoutSecrets(found)
+  const lines = asksForStack ? [text] : text.split('\n')
   process.stderr.write(lines.map(line => `slipway: ${line}\n`).join(''))
 }
 

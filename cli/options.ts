@@ -18,6 +18,11 @@ export const settingOptions = {
   'log-level': { type: 'string', value: 'LEVEL', does: 'trace, debug, info, warn or error' },
 } as const satisfies Record<string, Option>
 
+const { config, data, 'log-level': logLevel } = settingOptions
+
+/** Of the commands that look into the data folder. */
+export const storeOptions = { config, data, 'log-level': logLevel } as const satisfies Record<string, Option>
+
 export const jsonOption = { type: 'boolean', does: 'print one JSON object' } as const satisfies Option
 
 /** Of the commands that ask a registry. */

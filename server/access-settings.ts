@@ -1,5 +1,7 @@
 /** What the settings say of access, in the forms that auth/ works with. */
 import { type AccessPolicy, openToAll, type PrincipalName } from '../auth/access.ts'
+import type { AccessSettings } from '../auth/directory.ts'
+import { parseHtpasswd } from '../auth/htpasswd.ts'
 import { policyOf } from '../auth/policy.ts'
 import { type Protection, parseProtection } from '../auth/protections.ts'
 import { parseRule, type Rule } from '../auth/rules.ts'
@@ -38,6 +40,16 @@ export function accessOf(
         { name, issuer, audience, match, keys: keySource(keys) },
       ]),
     ),
+  }
+}
+
+/** The same as the directory takes it, with the text of the password file. */
+export function accessSettingsOf(settings: Settings, htpasswd: string | undefined): AccessSettings {
+  const { workloads, ...rest } = accessOf(settings)
+  return {
+    ...rest,
+    workloads: [...workloads.keys()],
+    htpasswd: htpasswd === undefined ? new Map() : parseHtpasswd(htpasswd),
   }
 }
 

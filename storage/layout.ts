@@ -4,6 +4,7 @@
  *   format.json                               what wrote this store: layout version, registry id
  *   secret/uploads                            the key that seals upload addresses
  *   secret/access, secret/keys                people, machines and rules; the keys that sign tokens
+ *   audit/<number>                            who did what: lines of JSON, segment after segment, only ever added to
  *   repos/<N>                                 repository record: its rid. N is the name with "/" written "!"
  *   gone/<N>                                  how often a repository of this name was deleted: a new one gets a new rid
  *   m/<rid>/<alg>/<hex>                       manifest: one line of JSON, then its exact bytes
@@ -28,6 +29,12 @@ import { algorithmOf, digestOf, hexOf } from '../oci/names.ts'
 export const formatKey = 'format.json'
 export const uploadSecretKey = 'secret/uploads'
 export const accessKey = (name: 'access' | 'keys') => `secret/${name}`
+export const journalPrefix = 'audit/'
+/** Ten digits, so that keys sort as numbers do. */
+export const journalKey = (segment: number) => `${journalPrefix}${String(segment).padStart(10, '0')}`
+/** Undefined for what somebody else has put there. */
+export const segmentOfKey = (key: string) =>
+  /^audit\/\d{10}$/.test(key) ? Number(key.slice(journalPrefix.length)) : undefined
 export const repositoryPrefix = 'repos/'
 
 export type Rid = string

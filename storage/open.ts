@@ -8,6 +8,7 @@ import type { ObjectStore } from './object-store.ts'
 import { claimFolder, connectToOwner, type Hello } from './owner.ts'
 import { ownerClient } from './owner-client.ts'
 import { localReferee, type Referee } from './referee.ts'
+import { type Claim, steadyClaim } from './steady-referee.ts'
 
 export interface OpenStore {
   readonly store: ObjectStore
@@ -16,12 +17,7 @@ export interface OpenStore {
   close(): Promise<void>
 }
 
-interface Claim {
-  readonly referee: Referee
-  release(): Promise<void>
-}
-
-/** How long a server waits for a command that owns the folder to end. */
+/** How long a server waits for a command that owns the folder to end, and a command for an owner that is leaving. */
 const patienceMs = 10_000
 const pauseMs = 50
 
@@ -39,11 +35,11 @@ async function claim(root: string, folderFd: number, local: Referee, role: Hello
       continue
     }
     const client = ownerClient(socket)
-    if (role === 'command') return { referee: client, release: () => client.close() }
     // It may be giving the folder up right now.
     const owner = await client.hello().catch(() => undefined)
+    if (owner && role === 'command') return { referee: client, release: () => client.close() }
     await client.close()
-    if (owner?.role === 'server' || Date.now() > giveUpAt)
+    if ((owner?.role === 'server' && role === 'server') || Date.now() > giveUpAt)
       throw new Error(
         `data folder ${root} is in use by process ${owner?.pid ?? 'that is ending'}: stop that server, or name another folder with --data`,
       )
@@ -51,8 +47,8 @@ async function claim(root: string, folderFd: number, local: Referee, role: Hello
   }
 }
 
-/** Throws, naming the remedy, where the file system cannot keep the store's promises. */
-async function probe(root: string): Promise<void> {
+/** Who owns what is written. Throws, naming the remedy, where the file system cannot keep the store's promises. */
+async function probe(root: string): Promise<number> {
   const name = `probe-${randomUUID()}`
   const lower = join(root, 'tmp', name)
   const upper = join(root, 'tmp', name.toUpperCase())
@@ -62,6 +58,7 @@ async function probe(root: string): Promise<void> {
   try {
     await file.link(lower, upper)
     await file.unlink(upper)
+    return (await file.stat(lower)).uid
   } catch (error) {
     throw why(
       error instanceof Error && 'code' in error && error.code === 'EEXIST'
@@ -71,6 +68,15 @@ async function probe(root: string): Promise<void> {
   } finally {
     await file.unlink(lower)
   }
+}
+
+/** What a command of another user writes, such as root's, the server could not read. */
+async function refuseStranger(root: string, uid: number): Promise<void> {
+  const format = await ifThere(file.stat(join(root, 'format.json')))
+  if (format === undefined || format.uid === uid) return
+  throw new Error(
+    `data folder ${root} belongs to user ${format.uid}: run this as that user, not as user ${uid}`,
+  )
 }
 
 /** What a process that died was writing: nobody has been told of it. */
@@ -98,9 +104,12 @@ export async function openFolder(
   const folderFd = await file.open(root, 'r', 0)
   const records = folderRecords(root, folders, synced)
   try {
-    const { referee, release } = await claim(root, folderFd, localReferee(records), role)
+    const local = localReferee(records)
+    const ask = () => claim(root, folderFd, local, role)
+    const { referee, release } = await (role === 'command' ? steadyClaim(ask) : ask())
     try {
-      await probe(root)
+      const uid = await probe(root)
+      if (role === 'command') await refuseStranger(root, uid)
       if (role === 'server') await sweep(root)
       if (state !== 'registry') await writeFormat(records)
       const format = await readFormat(root, records)

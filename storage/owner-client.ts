@@ -12,7 +12,17 @@ interface Pending {
   reject(error: Error): void
 }
 
-/** A referee in another process. Everything under way is refused with STORAGE_UNAVAILABLE when that process ends. */
+/** The owner has left without looking at a question: it can be asked of the next one. */
+export class OwnerLeft extends RegistryError {
+  constructor() {
+    super('STORAGE_UNAVAILABLE', { message: 'the process that owned the data folder has given it up' })
+  }
+}
+
+/**
+ * A referee in another process. When that process ends, everything under way is refused with STORAGE_UNAVAILABLE: as
+ * OwnerLeft where it was surely not done.
+ */
 export interface OwnerClient extends Referee {
   hello(): Promise<Hello>
 }
@@ -35,7 +45,7 @@ export function ownerClient(socket: net.Socket): OwnerClient {
   /** The owner answers what it was asked: its type is the caller's. */
   function ask<T>(question: Question): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      if (socket.destroyed) return reject(gone())
+      if (socket.destroyed) return reject(new OwnerLeft())
       const id = ++asked
       pending.set(id, { resolve: result => resolve(result as T), reject })
       socket.ref()
@@ -45,6 +55,7 @@ export function ownerClient(socket: net.Socket): OwnerClient {
 
   const lines = createInterface({ input: socket }).on('line', line => {
     const answer = JSON.parse(line) as OwnerAnswer
+    if ('leaving' in answer) return leave(new OwnerLeft())
     const waiting = pending.get(answer.id)
     pending.delete(answer.id)
     if (pending.size === 0) socket.unref()
@@ -53,10 +64,13 @@ export function ownerClient(socket: net.Socket): OwnerClient {
   })
   // The reader of lines repeats the socket's error, and what nobody hears ends the process.
   for (const source of [socket, lines]) source.on('error', () => socket.destroy())
-  socket.on('close', () => {
-    for (const { reject } of pending.values()) reject(gone())
+  socket.on('close', () => leave(gone()))
+
+  function leave(reason: RegistryError): void {
+    for (const { reject } of pending.values()) reject(reason)
     pending.clear()
-  })
+    socket.destroy()
+  }
 
   return {
     hello: () => ask<Hello>({ op: 'hello' }),

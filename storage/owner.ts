@@ -34,6 +34,8 @@ export type OwnerRequest = { readonly id: number } & (
 
 export type OwnerAnswer =
   | { readonly id: number; readonly result: unknown }
+  /** The owner gives the folder up: what it has not answered yet it will not look at. */
+  | { readonly id: 0; readonly leaving: true }
   | {
       readonly id: number
       readonly fault: string
@@ -41,7 +43,7 @@ export type OwnerAnswer =
       readonly message: string
     }
 
-/** Given up by `close`, which resolves when nothing is being done for a client any more. */
+/** Given up by `close`, which resolves when nothing is being done for a client any more, and all of them know. */
 export interface Ownership {
   close(): Promise<void>
 }
@@ -64,8 +66,19 @@ export function connectToOwner(folderFd: number): Promise<net.Socket | undefined
   })
 }
 
-/** Answers a client until it goes away; `acting` holds what is being done for it. */
-function attend(socket: net.Socket, referee: Referee, hello: Hello, acting: Set<Promise<void>>): void {
+/** How long a client may take to hang up when the owner leaves. */
+const farewellMs = 1_000
+
+interface Attendance {
+  readonly referee: Referee
+  readonly hello: Hello
+  /** What is being done for clients. */
+  readonly acting: Set<Promise<void>>
+  readonly isLeaving: () => boolean
+}
+
+/** Answers a client until it goes away, or the owner does. */
+function attend(socket: net.Socket, { referee, hello, acting, isLeaving }: Attendance): void {
   const held = new Map<string, () => Promise<void>>()
 
   async function act(request: OwnerRequest): Promise<unknown> {
@@ -112,6 +125,7 @@ function attend(socket: net.Socket, referee: Referee, hello: Hello, acting: Set<
 
   // A line that is no JSON comes from no client of ours: its connection ends.
   const lines = createInterface({ input: socket }).on('line', line => {
+    if (isLeaving()) return
     const answered: Promise<void> = answer(line)
       .catch(() => void socket.destroy())
       .finally(() => acting.delete(answered))
@@ -180,7 +194,7 @@ async function become(
     }
     clients.add(socket)
     socket.on('close', () => clients.delete(socket))
-    attend(socket, referee, hello, acting)
+    attend(socket, { referee, hello, acting, isLeaving: () => closing })
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -212,11 +226,16 @@ async function become(
   return {
     async close() {
       closing = true
-      for (const client of clients) client.destroy()
       // The next owner must not decide while a decision of this one is under way.
       await Promise.all(acting)
       if ((await ifThere(file.stat(path)))?.ino === ino) await ifThere(file.unlink(path))
-      await stop()
+      const stopped = stop()
+      for (const client of clients) client.write(`${JSON.stringify({ id: 0, leaving: true })}\n`)
+      const overdue = setTimeout(() => {
+        for (const client of clients) client.destroy()
+      }, farewellMs)
+      await stopped
+      clearTimeout(overdue)
     },
   }
 }

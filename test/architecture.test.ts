@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** Folders, and those that each may import. */
 const arrows: Readonly<Record<string, readonly string[]>> = {
-  cli: ['server', 'runtime', 'client', 'oci'],
+  cli: ['server', 'runtime', 'client', 'auth', 'oci'],
   server: ['auth', 'storage', 'client', 'kernel', 'oci'],
   runtime: ['client', 'kernel', 'oci'],
   web: ['oci'],

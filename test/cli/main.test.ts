@@ -31,16 +31,34 @@ it.for([
   expect(stdout).toMatch(/^example:\n {2}slipway serve --listen \S+ --data \S+$/m)
 })
 
+const commands =
+  'serve, check, user, robot, token, access, protect, can, why, who-can, keys, audit, ' +
+  'ls, tags, inspect, tag, rm, copy, help'
+
+it.for([
+  [['user', '--help'], /^usage: slipway user COMMAND \[options\]$/m],
+  [['help', 'user'], /^ {2}passwd {3}give a user another password$/m],
+  [['user', 'add', '--help'], /^usage: slipway user add \[options\] NAME$/m],
+  [['help', 'token', 'create'], /^example:\n {2}slipway token create --robot ci /m],
+  [['audit', '-h'], /^usage: slipway audit \[options\]$/m],
+  [['audit', 'verify', '-h'], /^usage: slipway audit verify \[options\]$/m],
+] as const)('explains a group of commands on %j', async ([args, expected]) => {
+  const { status, stdout, stderr } = await slipway(args)
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  expect(stdout).toMatch(expected)
+})
+
 describe('ends with 2 and one line that says what there is', () => {
   it.for<[args: string[], line: string]>([
-    [[], 'which command? there are: serve, check, ls, tags, inspect, tag, rm, copy, help'],
+    [[], `which command? there are: ${commands}`],
     [['chek'], 'unknown command chek: did you mean check?'],
-    [['fly'], 'unknown command fly: there are: serve, check, ls, tags, inspect, tag, rm, copy, help'],
-    [
-      ['constructor'],
-      'unknown command constructor: there are: serve, check, ls, tags, inspect, tag, rm, copy, help',
-    ],
-    [['help', 'fly'], 'unknown command fly: there are: serve, check, ls, tags, inspect, tag, rm, copy, help'],
+    [['fly'], `unknown command fly: there are: ${commands}`],
+    [['constructor'], `unknown command constructor: there are: ${commands}`],
+    [['help', 'fly'], `unknown command fly: there are: ${commands}`],
+    [['user'], 'which command? there are: add, list, disable, enable, passwd, remove'],
+    [['user', 'lst'], 'unknown command lst: did you mean list?'],
+    [['user', '--json'], 'unknown command --json: there are: add, list, disable, enable, passwd, remove'],
+    [['audit', 'verifi'], 'unknown command verifi: did you mean verify?'],
     [['--data', 'x', 'serve'], 'options stand after the command, as in slipway serve --data'],
     [['check', '--lisen=x'], 'unknown option --lisen: did you mean --listen?'],
     [

@@ -10,14 +10,21 @@ export interface Ended {
   readonly stderr: string
 }
 
+export interface RunOptions {
+  readonly cwd?: string
+  readonly env?: Readonly<Record<string, string>>
+  /** What it reads from standard input; nothing otherwise. */
+  readonly input?: string
+}
+
 /** Runs `slipway` to its end, with nothing in its environment but what is given. */
 export async function slipway(
   args: readonly string[],
-  { cwd, env = {} }: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {},
+  { cwd, env = {}, input = '' }: RunOptions = {},
 ): Promise<Ended> {
   const child = spawn(process.execPath, [program, ...args], {
     env: { ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     timeout: 15_000,
     ...(cwd === undefined ? {} : { cwd }),
   })
@@ -25,6 +32,8 @@ export async function slipway(
     child.once('error', reject)
     child.once('close', resolve)
   })
+  // Who reads none of it may have ended by now.
+  child.stdin.on('error', () => {}).end(input)
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)])
   return { status: await status, stdout, stderr }
 }

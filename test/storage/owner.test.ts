@@ -1,16 +1,16 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { open } from 'node:fs/promises'
+import { chown, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { durableFolders } from '../../storage/durable.ts'
 import { folderRecords } from '../../storage/folder-records.ts'
 import { openFolder } from '../../storage/open.ts'
 import { claimFolder, connectToOwner } from '../../storage/owner.ts'
-import { type OwnerClient, ownerClient } from '../../storage/owner-client.ts'
+import { type OwnerClient, OwnerLeft, ownerClient } from '../../storage/owner-client.ts'
 import { localReferee, type Referee } from '../../storage/referee.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
-import { fault, soon } from '../helpers/waiting.ts'
+import { io, soon } from '../helpers/waiting.ts'
 
 async function folder() {
   const root = await temporaryFolder()
@@ -97,13 +97,16 @@ it('finishes what it is doing for a client before it gives the folder up', async
       return true
     },
   })
-  const removing = (await client()).removeIf('x', 'y', soon().deadlineMs)
-  const refused = expect(removing).rejects.toMatchObject(fault('STORAGE_UNAVAILABLE'))
+  const asking = await client()
+  const removing = asking.removeIf('x', 'y', soon().deadlineMs)
   await asked.promise
   const closing = owner?.close()
-  await refused
   expect(await claim()).toBeUndefined()
+  const late = asking.removeIf('z', 'y', soon().deadlineMs)
+  const refused = expect(late).rejects.toBeInstanceOf(OwnerLeft)
   deciding.resolve()
+  expect(await removing).toBe(true)
+  await refused
   await closing
   const next = await claim()
   expect(next).toBeDefined()
@@ -125,3 +128,35 @@ it('refuses a second server, and lets commands in beside it', async () => {
   expect(again.format).toEqual(server.format)
   await again.close()
 })
+
+it('lets commands go on when the one that owned the folder ends', async () => {
+  const root = await temporaryFolder()
+  const options = { durability: 'relaxed' as const }
+  const commands = await Promise.all(Array.from({ length: 5 }, () => openFolder(root, 'command', options)))
+  await commands[0]?.store.write('count', Buffer.from('0'), soon({ ifAbsent: true }))
+  const counting = commands.map(async ({ store, close }) => {
+    for (let done = 0; done < 4; ) {
+      const before = await store.read('count', io)
+      const next = Buffer.from(String(Number(before?.bytes) + 1))
+      if (await store.write('count', next, soon({ ifMatch: before?.etag ?? '' }))) done++
+    }
+    await close()
+  })
+  await Promise.all(counting)
+  const last = await openFolder(root, 'command', options)
+  expect(String((await last.store.read('count', io))?.bytes)).toBe('20')
+  await last.close()
+})
+
+it.skipIf(process.getuid?.() !== 0)(
+  'keeps commands of another user out, who would write what the owner cannot read',
+  async () => {
+    const root = await temporaryFolder()
+    const options = { durability: 'relaxed' as const }
+    await (await openFolder(root, 'command', options)).close()
+    await chown(join(root, 'format.json'), 1000, 1000)
+    await expect(openFolder(root, 'command', options)).rejects.toThrow(
+      `data folder ${root} belongs to user 1000: run this as that user, not as user 0`,
+    )
+  },
+)

@@ -1,0 +1,129 @@
+/** What the policy is asked, and how it explains itself. */
+import { type Identity, type Level, levels, wordOf } from '../auth/access.ts'
+import type { View } from '../auth/directory.ts'
+import { formatGrantee } from '../auth/rules.ts'
+import { parseRepositoryName, type RepositoryName } from '../oci/names.ts'
+import type { SettingFlags } from '../server/config-sources.ts'
+import type { Outcome } from './command.ts'
+import { operand, untilDone } from './registries.ts'
+import { inRegistry } from './registry-folder.ts'
+import { placeOf, sourcedRules } from './rule-sources.ts'
+import { table } from './table.ts'
+import { identityOf, levelOf } from './words.ts'
+
+type Print = (text: string) => void
+type Flags = SettingFlags & { readonly json?: boolean | undefined }
+
+const openRegistry = 'the registry is open: it knows nobody and has no rule'
+
+/** Ends with `no` where it may not. */
+export async function can(
+  who: string,
+  levelWord: string,
+  nameWord: string,
+  flags: Flags,
+  print: Print,
+): Promise<Outcome> {
+  const [identity, level, name] = [
+    identityOf(who),
+    levelOf(levelWord),
+    operand(nameWord, parseRepositoryName),
+  ]
+  return inRegistry(flags, 'existing', async ({ directory }) => {
+    const view = await directory.view(untilDone)
+    const { has, because } = standing(identity, name, view)
+    const may = has !== undefined && levels.indexOf(has) >= levels.indexOf(level)
+    const say = `${may ? 'yes' : 'no'}: ${because}`
+    print(flags.json ? JSON.stringify({ can: may, level: has ?? null, because }) : say)
+    return may ? 'done' : 'no'
+  })
+}
+
+export async function why(who: string, nameWord: string, flags: Flags, print: Print): Promise<Outcome> {
+  const [identity, name] = [identityOf(who), operand(nameWord, parseRepositoryName)]
+  return inRegistry(flags, 'existing', async folder => {
+    const view = await folder.directory.view(untilDone)
+    const { has, because } = standing(identity, name, view)
+    const all = sourcedRules(view.state, folder)
+    const principal = view.principal(identity)
+    const reasons = principal && !view.isOpen ? view.policy.why(principal, name) : []
+    const protections = view.protections.filter(({ repositories }) => repositories.matches(name))
+    if (flags.json) {
+      const rules = reasons.map(({ rule, as, hasEnded }) => ({
+        rule: rule.text,
+        as: formatGrantee(as),
+        ended: hasEnded,
+        source: placeOf(rule, all),
+      }))
+      const protectedBy = protections.map(({ text }) => text)
+      print(JSON.stringify({ level: has ?? null, because, rules, protections: protectedBy }))
+      return 'done'
+    }
+    print(because)
+    if (reasons.length > 0)
+      print(
+        table(
+          ['LEVEL', 'AS', 'RULE', 'SOURCE'],
+          reasons.map(({ rule, as, hasEnded }) => [
+            hasEnded ? `${rule.level} (ended)` : rule.level,
+            formatGrantee(as),
+            rule.text,
+            placeOf(rule, all),
+          ]),
+        ),
+      )
+    for (const { text } of protections) print(`protected from everybody: ${text}`)
+    return 'done'
+  })
+}
+
+export async function whoCan(
+  levelWord: string,
+  nameWord: string,
+  flags: Flags,
+  print: Print,
+): Promise<Outcome> {
+  const [level, name] = [levelOf(levelWord), operand(nameWord, parseRepositoryName)]
+  return inRegistry(flags, 'existing', async folder => {
+    const view = await folder.directory.view(untilDone)
+    const all = sourcedRules(view.state, folder)
+    const holders = (view.isOpen ? [] : view.policy.whoCan(level, name)).map(({ who, rule, onlyUser }) => ({
+      who: onlyUser === undefined ? formatGrantee(who) : `${onlyUser}, as ${formatGrantee(who)}`,
+      level: rule.level,
+      rule: rule.text,
+      source: placeOf(rule, all),
+    }))
+    if (flags.json) print(JSON.stringify({ open: view.isOpen, holders }))
+    else if (view.isOpen) print(`everybody: ${openRegistry}`)
+    else
+      print(
+        table(
+          ['WHO', 'LEVEL', 'RULE', 'SOURCE'],
+          holders.map(each => [each.who, each.level, each.rule, each.source]),
+        ),
+      )
+    return 'done'
+  })
+}
+
+interface Standing {
+  readonly has: Level | undefined
+  readonly because: string
+}
+
+function standing(identity: Identity, name: RepositoryName, view: View): Standing {
+  const who = identity.kind === 'user' ? identity.name : wordOf(identity)
+  if (view.isOpen) return { has: 'admin', because: openRegistry }
+  const principal = view.principal(identity)
+  if (!principal) return { has: undefined, because: absence(identity, view) }
+  const has = view.policy.level(principal, name)
+  const [reason] = view.policy.why(principal, name).filter(({ hasEnded }) => !hasEnded)
+  if (has === undefined || !reason) return { has, because: `no rule grants ${who} anything on ${name}` }
+  return { has, because: `${who} has ${has} on ${name} by the rule ${reason.rule.text}` }
+}
+
+function absence(identity: Identity, view: View): string {
+  if (identity.kind === 'anonymous') return 'nobody is there'
+  const isDisabled = identity.kind === 'user' && view.user(identity.name)?.disabled
+  return isDisabled ? `user ${identity.name} is disabled` : `no ${identity.kind} is called ${identity.name}`
+}

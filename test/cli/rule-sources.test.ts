@@ -1,0 +1,33 @@
+import { expect, it } from 'vitest'
+import { parseRule } from '../../auth/rules.ts'
+import { emptyState } from '../../auth/state.ts'
+import { placeOf, sourcedRules } from '../../cli/rule-sources.ts'
+
+const nothing = { groups: new Map(), rules: [], protections: [], htpasswd: new Map(), workloads: [] }
+const settingsSource = () => 'slipway.yaml:3'
+const stored = {
+  ...emptyState,
+  rules: [{ id: 'abcdefgh', rule: 'push a bob', until: '2030-12-31', createdMs: 1 }],
+}
+
+it('shows the rules of the settings and of the store, each with where it is written', () => {
+  const settings = { ...nothing, rules: [parseRule({ rule: 'pull ** anyone', until: '2030-01-01T12:00Z' })] }
+  const all = sourcedRules(stored, { settings, settingsSource })
+  expect(all.map(({ rule, id, until, source }) => [rule.text, id, until, source])).toEqual([
+    ['admin ** @administrators', undefined, undefined, 'built in'],
+    ['pull ** anyone', undefined, '2030-01-01T12:00:00.000Z', 'slipway.yaml:3'],
+    ['push a bob', 'abcdefgh', '2030-12-31', 'store'],
+  ])
+})
+
+it('shows the rule that stands as long as nobody has written one, in either place', () => {
+  const texts = (state: typeof stored | typeof emptyState, rules = nothing.rules) =>
+    sourcedRules(state, { settings: { ...nothing, rules }, settingsSource }).map(({ rule }) => rule.text)
+  expect(texts(emptyState)).toEqual(['admin ** @administrators', 'delete ** signed-in'])
+  expect(texts(stored)).toEqual(['admin ** @administrators', 'push a bob'])
+})
+
+it('knows a stored rule by its id, and others by where they stand', () => {
+  const all = sourcedRules(stored, { settings: nothing, settingsSource })
+  expect(all.map(({ rule }) => placeOf(rule, all))).toEqual(['built in', 'abcdefgh'])
+})
