@@ -85,7 +85,7 @@ export async function deleteManifest(
   await registry.manifests.remove(
     operation.name,
     operation.reference,
-    wordOf(ctx.state.principal),
+    { by: wordOf(ctx.state.principal) },
     ctx.state.io,
   )
   return empty(202)

@@ -119,7 +119,14 @@ export function manifests(
         throw new RegistryError('DIGEST_INVALID', {
           message: `digest did not match: expected ${reference}, got ${digest}`,
         })
+      const targets = [...new Set(isDigest(reference) ? push.tags : [reference, ...push.tags])]
       const rid = await names.ensure(name, io)
+      // What the guard refuses is to leave nothing behind; it is asked again when the tag is written.
+      const { guard } = push
+      if (guard)
+        await inParallel(targets, 4, async tag =>
+          guard({ tag, from: await tags.resolve(rid, tag, io), to: digest }),
+        )
 
       for (;;) {
         const options = operation(io)
@@ -131,16 +138,15 @@ export function manifests(
         await confirmAll(rid, manifest, options)
         const { subject } = manifest
         if (subject) await referrers.add(rid, subject, manifest, { digest, size: push.bytes.length }, options)
-        const targets = [...new Set(isDigest(reference) ? push.tags : [reference, ...push.tags])]
-        await inParallel(targets, 4, tag => tags.point(rid, tag, digest, push.by, push.condition, options))
+        await inParallel(targets, 4, tag => tags.point(rid, tag, digest, push, options))
         return { digest, subject }
       }
     },
 
-    async remove(name, reference, by, io) {
+    async remove(name, reference, author, io) {
       const options = operation(io)
       if (!isDigest(reference)) {
-        const removed = await tags.remove(await names.rid(name, io), reference, by, options)
+        const removed = await tags.remove(await names.rid(name, io), reference, author, options)
         if (!removed) throw unknown(name, reference)
         return
       }
@@ -149,11 +155,12 @@ export function manifests(
         // What is removed is what is there now: whoever pushes the manifest again meanwhile writes tags of their own.
         const entry = header.sub && (await referrers.etagOf(rid, header.sub, reference, io))
         const pointing = await tags.pointingTo(rid, reference, io)
+        for (const { tag } of pointing) author.guard?.({ tag, from: reference, to: undefined })
         // The manifest first: with it every tag that points to it is gone, at once.
         const condition = { ifMatch: record.etag }
         if (!(await store.remove(manifestKey(rid, reference), { ...options, condition }))) continue
         if (header.sub && entry) await referrers.remove(rid, header.sub, reference, entry, options)
-        await inParallel(pointing, 16, held => tags.drop(rid, held, by, options))
+        await inParallel(pointing, 16, held => tags.drop(rid, held, author.by, options))
         return
       }
     },

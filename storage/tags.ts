@@ -4,7 +4,7 @@ import type { Digest, Tag } from '../oci/names.ts'
 import { deletedTagKey, type Rid, tagKey, tagOfKey, tagPrefix } from './layout.ts'
 import type { MutationOptions, ObjectStore } from './object-store.ts'
 import { decodeRecord, encodeRecord, inParallel } from './record.ts'
-import type { Listing, Page, TagCondition } from './registry.ts'
+import type { Listing, Page, TagAuthor, TagCondition } from './registry.ts'
 
 interface Past {
   readonly d: Digest
@@ -34,12 +34,11 @@ export interface Tags {
     rid: Rid,
     tag: Tag,
     to: Digest,
-    by: string,
-    condition: TagCondition | undefined,
+    push: TagAuthor & { readonly condition?: TagCondition | undefined },
     options: MutationOptions,
   ): Promise<void>
   /** False if there is no such tag. */
-  remove(rid: Rid, tag: Tag, by: string, options: MutationOptions): Promise<boolean>
+  remove(rid: Rid, tag: Tag, author: TagAuthor, options: MutationOptions): Promise<boolean>
   /** Every tag that points to a manifest, as it is now. */
   pointingTo(rid: Rid, digest: Digest, io: Io): Promise<readonly HeldTag[]>
   /** Removes a tag that is still as it was found. */
@@ -67,11 +66,12 @@ export function tags(store: ObjectStore): Tags {
       return (await find(rid, tag, io))?.record.d
     },
 
-    async point(rid, tag, to, by, condition, options) {
+    async point(rid, tag, to, { by, condition, guard }, options) {
       for (;;) {
         const found = await find(rid, tag, options)
         if (!holds(condition, found?.record.d))
           throw new RegistryError('TAG_CHANGED', { detail: { tag, digest: found?.record.d ?? null } })
+        guard?.({ tag, from: found?.record.d, to })
         const { d, at, by: who, rev = 0, h = [] } = found?.record ?? {}
         const past =
           d && at && who !== undefined && d !== to ? [{ d, at, by: who }, ...h].slice(0, historyLength) : h
@@ -82,10 +82,11 @@ export function tags(store: ObjectStore): Tags {
       }
     },
 
-    async remove(rid, tag, by, options) {
+    async remove(rid, tag, { by, guard }, options) {
       for (;;) {
         const found = await find(rid, tag, options)
         if (!found) return false
+        guard?.({ tag, from: found.record.d, to: undefined })
         if (await self.drop(rid, found, by, options)) return true
         await pause()
       }
