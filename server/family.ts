@@ -5,8 +5,14 @@ import { rm } from 'node:fs/promises'
 import { flushCompileCache, getCompileCacheDir } from 'node:module'
 import net from 'node:net'
 import { fileURLToPath } from 'node:url'
+import { directory } from '../auth/directory.ts'
+import { aged } from '../auth/keys.ts'
+import type { Io } from '../oci/io.ts'
 import { localRegistry } from '../storage/local-registry.ts'
+import type { ObjectStore } from '../storage/object-store.ts'
 import { openFolder } from '../storage/open.ts'
+import { noAccessSettings } from './access-control.ts'
+import { accessDocuments } from './access-documents.ts'
 import { type LoadedSettings, needRestart, type Settings, SettingsError, workerCount } from './config.ts'
 import { jsonLog, type Log } from './observe.ts'
 import { readVersion } from './version.ts'
@@ -17,6 +23,7 @@ const drainMs = 25_000
 /** A worker that ends so soon after its start would end again: the next one waits. */
 const shortLifeMs = 5_000
 const purgeEveryMs = 10 * 60_000
+const ageKeysEveryMs = 60 * 60_000
 /** Threads that wait for the disk: with the usual four, pushes queue behind each other's fsyncs. */
 const diskThreads = 8
 
@@ -58,14 +65,32 @@ export async function serve(load: () => LoadedSettings): Promise<void> {
       },
       error => log.observe({ event: 'job failed', job: 'purge', error }),
     )
+    const aging = repeat(
+      ageKeysEveryMs,
+      () => ageAccess(store, { signal: AbortSignal.timeout(ageKeysEveryMs) }),
+      error => log.observe({ event: 'job failed', job: 'keys', error }),
+    )
     const signal = await stopSignal
     log.observe({ event: 'stopping', signal })
     clearInterval(purging)
+    clearInterval(aging)
     await workers.stop()
   } finally {
     await close()
     await log.flush()
   }
+}
+
+/** What time makes of the documents of access control: they come to be, and the signing keys take turns. */
+async function ageAccess(store: ObjectStore, io: Io): Promise<void> {
+  const known = directory({
+    documents: accessDocuments(store),
+    settings: () => noAccessSettings,
+    now: Date.now,
+  })
+  // Every request asks for it, and what is not there is looked for on the disk each time.
+  await known.change(state => ({ state, result: undefined }), io)
+  await known.changeKeys(ring => aged(ring, Date.now()), io)
 }
 
 /** A terminal shows what to type next, and after that only trouble, unless it is asked for more. */

@@ -1,11 +1,14 @@
 /** A registry inside this process: the test twin of the composition root (server/worker.ts). */
 import { tmpdir } from 'node:os'
+import type { AccessSettings } from '../../auth/directory.ts'
+import type { WorkloadVerifier } from '../../auth/workloads.ts'
 import type { Pace } from '../../server/body.ts'
 import { usualPace } from '../../server/body.ts'
 import { loadSettings, type Settings } from '../../server/config.ts'
 import { type HttpLimits, usualLimits } from '../../server/http.ts'
 import { startServer } from '../../server/main.ts'
 import type { Observation } from '../../server/observe.ts'
+import type { RequestRates } from '../../server/request-rates.ts'
 import { memoryStore } from '../../storage/memory.ts'
 import type { ObjectStore } from '../../storage/object-store.ts'
 
@@ -23,6 +26,9 @@ export interface RegistryOverrides {
   readonly limits?: Partial<HttpLimits>
   readonly pace?: Partial<Pace>
   readonly store?: ObjectStore
+  readonly access?: () => AccessSettings
+  readonly workloads?: () => WorkloadVerifier
+  readonly rates?: () => RequestRates
 }
 
 /** Listens on a free port of the loopback interface and keeps everything in memory, unless it is given a store. */
@@ -42,6 +48,9 @@ export async function startRegistry(overrides: RegistryOverrides = {}): Promise<
     observe: observation => observations.push(observation),
     sender: undefined,
     receiver: undefined,
+    ...(overrides.access && { access: overrides.access }),
+    ...(overrides.workloads && { workloads: overrides.workloads }),
+    ...(overrides.rates && { rates: overrides.rates }),
     limits: { ...usualLimits, ...overrides.limits },
     pace: { ...usualPace, ...overrides.pace },
   })
