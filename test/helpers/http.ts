@@ -18,7 +18,7 @@ export interface HttpAnswer {
   readonly challenge: string | undefined
 }
 
-const agent = new Agent({ keepAlive: true, maxSockets: 16 })
+const agent = new Agent({ keepAlive: true, maxSockets: 128 })
 
 export function send(address: string, path: string, options: HttpRequest = {}): Promise<HttpAnswer> {
   const { method = 'GET', authorization, headers, body } = options
