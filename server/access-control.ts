@@ -75,11 +75,12 @@ export function accessControl(parts: AccessControlParts): AccessControl {
     return ring
   }
 
+  const view = onceATurn(io => known.view(io))
   /** The keys are looked at again for each token: one that was revoked elsewhere is revoked here. */
-  async function readKeys(io: Io): Promise<KeyRing> {
+  const readKeys = onceATurn(async io => {
     ring = await known.keys(io)
     return ring
-  }
+  })
 
   const { authenticate, authenticateLate } = authenticator({
     tokens,
@@ -92,12 +93,12 @@ export function accessControl(parts: AccessControlParts): AccessControl {
   const withKeys =
     (ask: Authenticator['authenticate']): Authenticator['authenticate'] =>
     async (credentials, address, view, io) => {
-      if (credentials.kind === 'bearer') await readKeys(io)
+      if (credentials.kind === 'bearer' && !view.isOpen) await readKeys(io)
       return ask(credentials, address, view, io)
     }
 
   return {
-    view: io => known.view(io),
+    view,
     authenticate: withKeys(authenticate),
     authenticateLate: withKeys(authenticateLate),
     service,
@@ -108,5 +109,22 @@ export function accessControl(parts: AccessControlParts): AccessControl {
     keys: readKeys,
     isWorkloadToken: text => workloads().isWorkloadToken(text),
     close: () => bcrypt.close(),
+  }
+}
+
+/**
+ * Reads once for all requests that are taken in one turn of the event loop: they came at the same time. The next turn
+ * looks again.
+ */
+function onceATurn<Value>(read: (io: Io) => Promise<Value>): (io: Io) => Promise<Value> {
+  let known: { readonly value: Value } | undefined
+  return async io => {
+    if (known) return known.value
+    const value = await read(io)
+    known ??= { value }
+    setImmediate(() => {
+      known = undefined
+    })
+    return value
   }
 }

@@ -24,6 +24,7 @@ const drainMs = 25_000
 const shortLifeMs = 5_000
 const purgeEveryMs = 10 * 60_000
 const ageKeysEveryMs = 60 * 60_000
+const readMs = 10_000
 /** Threads that wait for the disk: with the usual four, pushes queue behind each other's fsyncs. */
 const diskThreads = 8
 
@@ -50,7 +51,13 @@ export async function serve(load: () => LoadedSettings): Promise<void> {
       once(process, 'SIGINT').then(() => 'SIGINT'),
     ])
     const addresses = await workers.begin()
-    announce(settings, addresses, log)
+    const isOpen = await directoryOf(store)
+      .view({ signal: AbortSignal.timeout(readMs) })
+      .then(
+        view => view.isOpen,
+        () => false,
+      )
+    announce(settings, addresses, isOpen, log)
     flushCompileCache()
     const { uploads } = localRegistry(store, {
       registryId: format.id,
@@ -81,13 +88,12 @@ export async function serve(load: () => LoadedSettings): Promise<void> {
   }
 }
 
+const directoryOf = (store: ObjectStore) =>
+  directory({ documents: accessDocuments(store), settings: () => noAccessSettings, now: Date.now })
+
 /** What time makes of the documents of access control: they come to be, and the signing keys take turns. */
 async function ageAccess(store: ObjectStore, io: Io): Promise<void> {
-  const known = directory({
-    documents: accessDocuments(store),
-    settings: () => noAccessSettings,
-    now: Date.now,
-  })
+  const known = directoryOf(store)
   // Every request asks for it, and what is not there is looked for on the disk each time.
   await known.change(state => ({ state, result: undefined }), io)
   await known.changeKeys(ring => aged(ring, Date.now()), io)
@@ -114,7 +120,7 @@ function reload(before: Settings, load: () => LoadedSettings, log: Log): Setting
   }
 }
 
-function announce(settings: Settings, addresses: readonly string[], log: Log): void {
+function announce(settings: Settings, addresses: readonly string[], isOpen: boolean, log: Log): void {
   const [address = ''] = addresses
   if (!process.stdout.isTTY) {
     log.observe({
@@ -134,7 +140,7 @@ function announce(settings: Settings, addresses: readonly string[], log: Log): v
     `slipway ${readVersion()}\n` +
       `serving   ${addresses.join(', ')}\n` +
       `data      ${settings.data}\n` +
-      'access    open: everyone on this machine may pull, push and delete\n' +
+      `access    ${isOpen ? 'open: everyone on this machine may pull, push and delete' : 'as the rules say'}\n` +
       `try       docker push ${host}/team/app:1\n`,
   )
 }
