@@ -37,6 +37,8 @@ export interface Caller {
   readonly expiresMs?: number | undefined
   /** Asks for the caller alone: the rules, the ceiling of an API token, and what a token of ours was issued for. */
   readonly policy: AccessPolicy
+  /** The same whatever a token of ours was issued for: what its holder could ask a token for. */
+  readonly holder: AccessPolicy
   /** What a token of ours was issued for. */
   readonly bound?: readonly Access[]
 }
@@ -182,7 +184,14 @@ export function authenticator(parts: AuthenticatorParts): Authenticator {
           : standingOf({ identity: subject, credential }, view, now())
       if (!standing) return { refused: 'invalid-token' }
       const { principal, policy } = standing
-      return { principal, by: 'issued', credential, policy: within(access, policy), bound: access }
+      return {
+        principal,
+        by: 'issued',
+        credential,
+        policy: within(access, policy),
+        holder: policy,
+        bound: access,
+      }
     } catch (error) {
       if (error instanceof InvalidToken) return { refused: 'invalid-token' }
       throw error
@@ -215,18 +224,17 @@ export function authenticator(parts: AuthenticatorParts): Authenticator {
 function callerOf(shown: Shown, view: View, nowMs: number): Caller | undefined {
   const standing = standingOf(shown, view, nowMs)
   const { by, credential, expiresMs } = shown
-  return standing && { ...standing, by, credential, expiresMs }
+  return standing && { ...standing, holder: standing.policy, by, credential, expiresMs }
 }
 
-const nobody = (view: View): Caller => ({
-  principal: { kind: 'anonymous' },
-  by: 'nothing',
-  credential: undefined,
-  policy: view.isOpen ? openToAll : view.policy,
-})
+function nobody(view: View): Caller {
+  const policy = view.isOpen ? openToAll : view.policy
+  return { principal: { kind: 'anonymous' }, by: 'nothing', credential: undefined, policy, holder: policy }
+}
 
 /** What a token of ours was issued for, of what its holder may do. Administration is no matter of tokens. */
 const within = (access: readonly Access[], policy: AccessPolicy): AccessPolicy => ({
   permits: (principal, level, name) =>
     level !== 'admin' && covers(access, level, name) && policy.permits(principal, level, name),
+  reach: () => access.filter(({ type }) => type === 'repository').map(({ name }) => name),
 })

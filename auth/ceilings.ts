@@ -44,5 +44,7 @@ export function underCeiling(policy: AccessPolicy, ceiling: readonly CeilingLine
     )
   return {
     permits: (principal, level, name) => covers(level, name) && policy.permits(principal, level, name),
+    // Either is enough: what can be reached begins with one of each.
+    reach: () => ceiling.map(({ repositories }) => repositories.beginning()),
   }
 }

@@ -19,6 +19,8 @@ export interface AccessSettings {
   /** Users of a password file, with their bcrypt hashes. */
   readonly htpasswd: ReadonlyMap<PrincipalName, string>
   readonly workloads: readonly PrincipalName[]
+  /** Other machines can connect: when the last who was known is gone it stays closed. */
+  readonly isExposed: boolean
 }
 
 /** A document as it was read. The same `value` as long as it has not changed. */
@@ -118,7 +120,7 @@ export function directory({ documents, settings, now }: DirectorySource): Direct
 }
 
 function viewOf(state: AccessState, settings: AccessSettings, now: () => number): View {
-  const { groups, htpasswd, workloads } = settings
+  const { groups, htpasswd, workloads, isExposed } = settings
   const users = new Map(state.users.map(user => [user.name, user]))
   const robots = new Set(state.robots.map(({ name }) => name))
   const tokens = new Map(state.tokens.map(token => [token.id, token]))
@@ -156,7 +158,9 @@ function viewOf(state: AccessState, settings: AccessSettings, now: () => number)
     policy,
     protections,
     isOpen:
-      [users, robots, htpasswd].every(({ size }) => size === 0) && rules.length + workloads.length === 0,
+      !isExposed &&
+      [users, robots, htpasswd].every(({ size }) => size === 0) &&
+      rules.length + workloads.length === 0,
     principal(identity) {
       const word = wordOf(identity)
       const known = principals.get(word)

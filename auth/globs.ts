@@ -10,6 +10,8 @@ export interface Glob {
   /** Whether it holds `{user}`: then it matches for users only, each for its own name. */
   readonly isPersonal: boolean
   matches(name: string, user?: string): boolean
+  /** How every name begins that it matches. */
+  beginning(user?: string): string
 }
 
 const maxLength = 255
@@ -25,7 +27,15 @@ export function parseGlob(text: string): Glob {
     refuseOddSegment(part, position)
     position += part.length + 1
   }
-  return { text, isPersonal: parts.includes('{user}'), matches: compile(text, parts) }
+  const first = parts.findIndex(part => part.includes('*'))
+  const plain = parts.slice(0, first < 0 ? parts.length : first).join('/') + (first > 0 ? '/' : '')
+  return {
+    text,
+    isPersonal: parts.includes('{user}'),
+    matches: compile(text, parts),
+    beginning: user =>
+      user === undefined ? plain.replace(/\{user\}.*/, '') : plain.replaceAll('{user}', user),
+  }
 }
 
 /** A pattern of a word that has no segments: `*` is any characters, none included. All else stands for itself. */

@@ -80,6 +80,12 @@ export function policyOf({ rules, protections, now }: PolicySource): Policy {
         return false
       }
     },
+    reach(principal) {
+      const user = principal.kind === 'user' ? principal.name : undefined
+      return all
+        .filter(rule => rule.to.some(grantee => includes(grantee, principal)))
+        .map(rule => rule.repositories.beginning(user))
+    },
     why(principal, name) {
       const nowMs = now()
       return about(principal, name).map(found => ({ ...found, hasEnded: !isInForce(found.rule, nowMs) }))

@@ -31,3 +31,18 @@ export function rateLimit({ perMinute, burst }: Rate, now: () => number): TakeTu
     return 0
   }
 }
+
+const hotWithinMs = 10 * 60_000
+const hotAfter = 5
+
+/** Whether a key has been asked about often of late; asking counts. `now` is as above. */
+export function hotKeys(now: () => number): (key: string) => boolean {
+  const seen = new LRUCache<string, { count: number; readonly sinceMs: number }>({ max: mostKnown })
+  return key => {
+    const known = seen.get(key)
+    const current = known && now() - known.sinceMs < hotWithinMs ? known : { count: 0, sinceMs: now() }
+    current.count++
+    seen.set(key, current)
+    return current.count > hotAfter
+  }
+}

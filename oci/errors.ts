@@ -37,6 +37,7 @@ const faults = {
   TOO_MANY_REQUESTS: [429, 'TOOMANYREQUESTS', 'too many requests'],
   UNKNOWN: [500, 'UNKNOWN', 'unknown error'],
   STORAGE_UNAVAILABLE: [503, 'UNAVAILABLE', 'storage does not accept writes'],
+  BUSY: [503, 'UNAVAILABLE', 'too many passwords are being verified'],
   STOPPING: [503, 'UNAVAILABLE', 'the registry is stopping'],
   STORAGE_FULL: [507, 'UNAVAILABLE', 'storage is full'],
 } as const satisfies Record<string, readonly [status: number, code: string, message: string]>

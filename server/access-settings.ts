@@ -1,11 +1,11 @@
 /** What the settings say of access, in the forms that auth/ works with. */
-import { type AccessPolicy, openToAll, type PrincipalName } from '../auth/access.ts'
+import type { PrincipalName } from '../auth/access.ts'
 import type { AccessSettings } from '../auth/directory.ts'
 import { parseHtpasswd } from '../auth/htpasswd.ts'
-import { policyOf } from '../auth/policy.ts'
 import { type Protection, parseProtection } from '../auth/protections.ts'
 import { parseRule, type Rule } from '../auth/rules.ts'
 import type { Workload } from '../auth/workloads.ts'
+import { isLocal } from './addresses.ts'
 import type { Settings } from './config.ts'
 
 export interface ConfiguredAccess {
@@ -49,6 +49,7 @@ export function accessSettingsOf(settings: Settings, htpasswd: string | undefine
   return {
     ...rest,
     workloads: [...workloads.keys()],
+    isExposed: !settings.listen.every(isLocal),
     htpasswd: htpasswd === undefined ? new Map() : parseHtpasswd(htpasswd),
   }
 }
@@ -57,20 +58,6 @@ export function accessSettingsOf(settings: Settings, htpasswd: string | undefine
 export function isOpen({ login, workloads, access }: Settings, hasUsers: boolean): boolean {
   const isConfigured = login.htpasswd !== undefined || Object.keys(workloads).length + access.length > 0
   return !isConfigured && !hasUsers
-}
-
-/** Goes by the settings of the moment. */
-export function policyBy(settings: () => Settings, hasUsers: boolean): AccessPolicy {
-  let latest: { readonly settings: Settings; readonly policy: AccessPolicy } | undefined
-  const policyNow = () => {
-    const now = settings()
-    if (latest?.settings !== now) {
-      const policy = isOpen(now, hasUsers) ? openToAll : policyOf({ ...accessOf(now), now: Date.now })
-      latest = { settings: now, policy }
-    }
-    return latest.policy
-  }
-  return { permits: (principal, level, name) => policyNow().permits(principal, level, name) }
 }
 
 function keySource({

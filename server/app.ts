@@ -1,13 +1,17 @@
 import Koa from 'koa'
-import { RegistryError } from '../oci/errors.ts'
+import { wordOf } from '../auth/access.ts'
+import type { View } from '../auth/directory.ts'
 import { type Answer, json } from './answer.ts'
+import { authorize } from './authorize.ts'
 import { deleteBlob, getBlob, headBlob } from './blobs.ts'
-import { type Context, type RequestState, requestIo, type Services, targetOf } from './context.ts'
+import { type Context, nobody, type RequestState, requestIo, type Services, targetOf } from './context.ts'
 import { alive, ready } from './health.ts'
 import { catalog, listReferrers, listTags, search } from './listings.ts'
 import { deleteManifest, getManifest, headManifest, putManifest } from './manifests.ts'
-import { type Kind, type Operation, type OperationOf, parseOperation, requiredLevel } from './operations.ts'
+import { type Kind, type Operation, type OperationOf, parseOperation } from './operations.ts'
+import { protectedRegistry } from './protected-registry.ts'
 import { respond } from './respond.ts'
+import { issueToken, issueTokenByForm, signingKeys } from './token.ts'
 import {
   appendUpload,
   cancelUpload,
@@ -44,6 +48,9 @@ const handlers: Handlers = {
   catalog,
   search,
   searchPing: async () => json(true),
+  issueToken,
+  issueTokenByForm,
+  signingKeys,
   alive,
   ready,
 }
@@ -74,7 +81,19 @@ function dispatch(services: Services, ctx: Context, operation: Operation): Promi
     ctx: Context,
     operation: Operation,
   ) => Promise<Answer>
-  return handle(services, ctx, operation)
+  const { view } = ctx.state
+  return handle(view ? protectedServices(services, view) : services, ctx, operation)
+}
+
+/** By the view: it is the same as long as nothing has changed. */
+const protectedByView = new WeakMap<View, Services>()
+
+function protectedServices(services: Services, view: View): Services {
+  const known = protectedByView.get(view)
+  if (known) return known
+  const made = { ...services, registry: protectedRegistry(services.registry, view.policy) }
+  protectedByView.set(view, made)
+  return made
 }
 
 /** What went wrong with a request, for its log line. */
@@ -90,10 +109,10 @@ function observed({ observe }: Services): Koa.Middleware<RequestState> {
     const startedMs = performance.now()
     const given = ctx.get('X-Request-Id')
     const id = acceptableId.test(given) ? given : `${prefix}-${(++count).toString(36)}`
-    ctx.state = { id, io: requestIo(ctx.req, ctx.res), principal: { kind: 'anonymous' } }
+    ctx.state = { id, io: requestIo(ctx.req, ctx.res), caller: nobody }
     const from = ctx.req.socket.remoteAddress
     ctx.res.once('close', () => {
-      const { operation } = ctx.state
+      const { operation, caller } = ctx.state
       const status = ctx.res.writableFinished ? ctx.res.statusCode : 499
       const error = failures.get(ctx.req)
       observe({
@@ -104,20 +123,11 @@ function observed({ observe }: Services): Koa.Middleware<RequestState> {
         status,
         ms: performance.now() - startedMs,
         from,
+        who: wordOf(caller.principal),
+        by: caller.by,
         error,
       })
     })
-    await next()
-  }
-}
-
-/** Decided from the repository's name alone, before storage is touched. */
-function authorize({ policy }: Services): Koa.Middleware<RequestState> {
-  return async (ctx, next) => {
-    const { operation, principal } = ctx.state
-    const level = operation && requiredLevel[operation.kind]
-    if (level && 'name' in operation && !policy.permits(principal, level, operation.name))
-      throw new RegistryError('DENIED')
     await next()
   }
 }

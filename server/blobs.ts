@@ -1,6 +1,9 @@
 import { isFault, RegistryError } from '../oci/errors.ts'
+import type { RepositoryName } from '../oci/names.ts'
 import { parseRange, type Span } from '../oci/ranges.ts'
 import { type Answer, empty, namesEntity } from './answer.ts'
+import { tokenServerOf } from './authorize.ts'
+import { challenged, mountDemand } from './challenge.ts'
 import type { Context, Services } from './context.ts'
 import type { OperationOf } from './operations.ts'
 
@@ -15,12 +18,13 @@ const blobHeaders = (digest: string) => ({
 })
 
 export async function headBlob(
-  { registry, policy }: Services,
+  { registry }: Services,
   ctx: Context,
   { name, digest }: OperationOf<'headBlob'>,
 ) {
   // Only who may push relies on the answer to leave a blob out of a push.
-  const confirm = policy.permits(ctx.state.principal, 'push', name)
+  const { principal, policy } = ctx.state.caller
+  const confirm = policy.permits(principal, 'push', name)
   const { size } = await registry.blobs.stat(name, digest, { ...ctx.state.io, confirm })
   if (namesEntity(ctx.req.headers['if-none-match'], digest)) return empty(304, blobHeaders(digest))
   return { ...empty(200, blobHeaders(digest)), length: size }
@@ -66,20 +70,30 @@ export async function deleteBlob(
 /** The repositories looked at for a mount that does not say where from. */
 const mountCandidates = 50
 
+/**
+ * Whether a blob could be had from another repository. What the caller may not see is as if it were not there: the
+ * answer is an upload, whatever the reason (auth-security 1.10).
+ */
 export async function mountBlob(
   services: Services,
   ctx: Context,
   operation: OperationOf<'mountBlob'>,
 ): Promise<boolean> {
-  const { registry, policy } = services
+  const { registry } = services
   const { name, digest, from } = operation
-  const { io, principal } = ctx.state
+  const { io, caller } = ctx.state
+  const { principal, policy, holder } = caller
+  const mayPull = (source: RepositoryName) => holder.permits(principal, 'pull', source)
+  if (from !== undefined && mayPull(from) && !policy.permits(principal, 'pull', from))
+    throw challenged(tokenServerOf(services, ctx), mountDemand(name, from), {
+      message: `access to repository ${from} is not granted`,
+      reason: 'insufficient_scope',
+    })
   const candidates =
     from === undefined
       ? await registry.blobs.holders(digest, { ...io, signal: io.signal, limit: mountCandidates })
       : [from]
-  for (const source of candidates) {
-    if (!policy.permits(principal, 'pull', source)) continue
+  for (const source of candidates.filter(mayPull)) {
     try {
       if (await registry.blobs.mount(source, name, digest, io)) return true
     } catch (error) {

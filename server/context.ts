@@ -1,19 +1,24 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ParameterizedContext } from 'koa'
-import type { AccessPolicy, Principal } from '../auth/access.ts'
+import type { AccessPolicy } from '../auth/access.ts'
+import type { Caller } from '../auth/authenticator.ts'
+import type { View } from '../auth/directory.ts'
 import type { FileReceiver } from '../kernel/receiver.ts'
 import type { FileSender } from '../kernel/sender.ts'
 import type { Io } from '../oci/io.ts'
 import type { Registry } from '../storage/registry.ts'
+import type { AccessControl } from './access-control.ts'
 import type { Answer } from './answer.ts'
 import type { Pace } from './body.ts'
 import type { Observe } from './observe.ts'
 import type { Operation } from './operations.ts'
+import type { LimitRate } from './request-rates.ts'
 
 /** All that handlers may use. */
 export interface Services {
   readonly registry: Registry
-  readonly policy: AccessPolicy
+  readonly access: AccessControl
+  readonly limitRate: LimitRate
   readonly observe: Observe
   /** How fast bodies must arrive. */
   readonly pace: Pace
@@ -33,7 +38,20 @@ export interface RequestState {
   readonly io: Io
   operation?: Operation
   answer?: Answer
-  principal: Principal
+  /** Nobody, who may do nothing, until it is known. */
+  caller: Caller
+  /** Who there is and what they may do, as the request found it; only where that was asked. */
+  view?: View
+}
+
+const nothing: AccessPolicy = { permits: () => false, reach: () => [] }
+
+export const nobody: Caller = {
+  principal: { kind: 'anonymous' },
+  by: 'nothing',
+  credential: undefined,
+  policy: nothing,
+  holder: nothing,
 }
 
 /** What a request asks for, as it was sent. A client may put the origin in front (RFC 9112, 3.2.2). */

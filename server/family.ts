@@ -5,8 +5,13 @@ import { rm } from 'node:fs/promises'
 import { flushCompileCache, getCompileCacheDir } from 'node:module'
 import net from 'node:net'
 import { fileURLToPath } from 'node:url'
+import { type Directory, directory } from '../auth/directory.ts'
+import { aged } from '../auth/keys.ts'
+import type { Io } from '../oci/io.ts'
 import { localRegistry } from '../storage/local-registry.ts'
 import { openFolder } from '../storage/open.ts'
+import { accessDocuments } from './access-documents.ts'
+import { accessSettingsOf } from './access-settings.ts'
 import { type LoadedSettings, type Settings, workerCount } from './config.ts'
 import { namedPaths } from './named-files.ts'
 import { jsonLog, type Log } from './observe.ts'
@@ -21,12 +26,13 @@ const drainMs = 25_000
 /** A worker that ends so soon after its start would end again: the next one waits. */
 const shortLifeMs = 5_000
 const purgeEveryMs = 10 * 60_000
+const ageKeysEveryMs = 60 * 60_000
 /** Threads that wait for the disk: with the usual four, pushes queue behind each other's fsyncs. */
 const diskThreads = 8
 
 /** Serves until it is told to stop. Rejects where it cannot start, with what to do. */
 export async function serve(load: () => LoadedSettings): Promise<void> {
-  let current = first(load, hasUsers)
+  let current = await first(load)
   const { settings } = current.loaded
   const log = jsonLog(settings.log.level)
   tellWarnings(current, log)
@@ -41,9 +47,13 @@ export async function serve(load: () => LoadedSettings): Promise<void> {
     process.on('SIGHUP', () => {
       // A terminal says so when it is closed; elsewhere it is the word for reading the settings again.
       if (process.stdout.isTTY) return hangUp.resolve('SIGHUP')
-      current = reload(current, load, hasUsers, log)
-      workers.tell({ kind: 'settings', ...given() })
+      reloading = reloading.then(reloadAll)
     })
+    const reloadAll = async () => {
+      current = await reload(current, load, log)
+      workers.tell({ kind: 'settings', ...given() })
+    }
+    let reloading = Promise.resolve()
     const watching = watchFiles(
       () => namedPaths(current.loaded.settings),
       () => {
@@ -58,7 +68,7 @@ export async function serve(load: () => LoadedSettings): Promise<void> {
       once(process, 'SIGINT').then(() => 'SIGINT'),
     ])
     const addresses = await workers.begin()
-    announce(settings, addresses, log)
+    announce(settings, addresses, await hasUsers(settings.data), log)
     flushCompileCache()
     const { uploads } = localRegistry(store, {
       registryId: format.id,
@@ -76,10 +86,21 @@ export async function serve(load: () => LoadedSettings): Promise<void> {
       },
       error => log.observe({ event: 'job failed', job: 'purge', error }),
     )
+    const known = directory({
+      documents: accessDocuments(store),
+      settings: () => accessSettingsOf(given().settings, undefined),
+      now: Date.now,
+    })
+    const aging = repeat(
+      ageKeysEveryMs,
+      () => ageAccess(known, { signal: AbortSignal.timeout(ageKeysEveryMs) }),
+      error => log.observe({ event: 'job failed', job: 'keys', error }),
+    )
     const signal = await stopSignal
     log.observe({ event: 'stopping', signal })
     clearInterval(purging)
     watching.close()
+    clearInterval(aging)
     await workers.stop()
   } finally {
     await close()
@@ -87,7 +108,14 @@ export async function serve(load: () => LoadedSettings): Promise<void> {
   }
 }
 
-function announce(settings: Settings, addresses: readonly string[], log: Log): void {
+/** What time makes of the documents of access control: they come to be, and the signing keys take turns. */
+async function ageAccess(known: Directory, io: Io): Promise<void> {
+  // Every request asks for it, and what is not there is looked for on the disk each time.
+  await known.change(state => ({ state, result: undefined }), io)
+  await known.changeKeys(ring => aged(ring, Date.now()), io)
+}
+
+function announce(settings: Settings, addresses: readonly string[], users: boolean, log: Log): void {
   const [address = ''] = addresses
   if (!process.stdout.isTTY) {
     log.observe({
@@ -107,7 +135,7 @@ function announce(settings: Settings, addresses: readonly string[], log: Log): v
     `slipway ${readVersion()}\n` +
       `serving   ${addresses.join(', ')}\n` +
       `data      ${settings.data}\n` +
-      `access    ${accessText(settings, hasUsers)}\n` +
+      `access    ${accessText(settings, users)}\n` +
       `try       docker push ${host}/team/app:1\n`,
   )
 }

@@ -3,6 +3,7 @@ import type { RepositoryName } from '../oci/names.ts'
 import { json, linkNext } from './answer.ts'
 import type { Context, Services } from './context.ts'
 import type { OperationOf } from './operations.ts'
+import { visibleRepositories } from './visible-repositories.ts'
 
 export async function listTags(
   services: Services,
@@ -21,28 +22,11 @@ export async function listTags(
   return json({ name, tags: items }, link)
 }
 
-/** How many names are read at once where some may be hidden. */
-const scanLength = 1000
-
-/** Names that the asker may pull, in order, strictly after one of them. */
-async function* visible(
-  { registry, policy }: Services,
-  ctx: Context,
-  start?: string,
-): AsyncGenerator<RepositoryName> {
-  for (let after = start, more = true; more; ) {
-    const page = await registry.repositories({ after, limit: scanLength, signal: ctx.state.io.signal })
-    for (const name of page.items) if (policy.permits(ctx.state.principal, 'pull', name)) yield name
-    more = page.more
-    after = page.items.at(-1)
-  }
-}
-
 export async function catalog(services: Services, ctx: Context, { limit, after }: OperationOf<'catalog'>) {
   const repositories: RepositoryName[] = []
   let link = {}
   if (limit > 0)
-    for await (const name of visible(services, ctx, after)) {
+    for await (const name of visibleRepositories(services, ctx, after)) {
       if (repositories.length === limit) {
         link = linkNext(`${services.url()}/v2/_catalog`, { n: String(limit), last: repositories.at(-1) })
         break
@@ -79,7 +63,7 @@ export async function search(services: Services, ctx: Context, { term, limit, pa
   const first = (Math.max(1, page) - 1) * limit
   const results = []
   let found = 0
-  for await (const name of visible(services, ctx)) {
+  for await (const name of visibleRepositories(services, ctx)) {
     if (!name.includes(wanted)) continue
     if (found >= first && results.length < limit)
       results.push({ name, description: '', star_count: 0, is_official: false, is_automated: false })

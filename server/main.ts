@@ -1,12 +1,15 @@
 /** The composition root: what one process that serves is made of. */
 import type { Server } from 'node:http'
 import { Server as TlsServer } from 'node:https'
+import type { AccessSettings } from '../auth/directory.ts'
+import type { WorkloadVerifier } from '../auth/workloads.ts'
 import type { FileReceiver } from '../kernel/receiver.ts'
 import type { FileSender } from '../kernel/sender.ts'
 import { cached } from '../storage/cached.ts'
 import { localRegistry } from '../storage/local-registry.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
-import { policyBy } from './access-settings.ts'
+import { accessControl, noAccessSettings, noWorkloads } from './access-control.ts'
+import { accessDocuments } from './access-documents.ts'
 import type { ListenAddress } from './addresses.ts'
 import { createApp } from './app.ts'
 import { type Pace, usualPace } from './body.ts'
@@ -15,7 +18,7 @@ import type { Settings } from './config.ts'
 import { holdBody } from './held-body.ts'
 import { createHttpServer, type HttpLimits, usualLimits } from './http.ts'
 import type { Observe } from './observe.ts'
-import { hasUsers } from './plan.ts'
+import { type RequestRates, requestRates } from './request-rates.ts'
 
 /** What remembered records and small blobs may take of a process's memory. */
 const cacheBytes = 64 * 1024 * 1024
@@ -30,6 +33,11 @@ export interface Parts {
   readonly receiver: FileReceiver | undefined
   /** With it all addresses but unix sockets speak TLS. */
   readonly certificate?: Certificate | undefined
+  /** What the configuration says of access, asked for each time; nobody where nothing is said. */
+  readonly access?: () => AccessSettings
+  readonly workloads?: () => WorkloadVerifier
+  /** How much one may ask for; without limit where nothing is said. */
+  readonly rates?: () => RequestRates
   /** What one client may take; the usual where nothing is said. */
   readonly limits?: HttpLimits
   readonly pace?: Pace
@@ -52,10 +60,14 @@ export async function startServer({
   sender,
   receiver,
   certificate,
+  access: accessSettings = () => noAccessSettings,
+  workloads = () => noWorkloads,
+  rates = () => ({}),
   limits = usualLimits,
   pace = usualPace,
 }: Parts): Promise<RunningServer> {
-  const registry = localRegistry(cached(store, { maxBytes: cacheBytes }), {
+  const remembering = cached(store, { maxBytes: cacheBytes })
+  const registry = localRegistry(remembering, {
     registryId,
     sparse: () => settings().sparse,
     uploadLimits: () => ({
@@ -63,15 +75,24 @@ export async function startServer({
       ttlMs: settings().limits.uploadTtlMs,
     }),
   })
+  const url = () => settings().url ?? ''
+  const access = accessControl({
+    documents: accessDocuments(remembering),
+    settings: accessSettings,
+    workloads,
+    url,
+    registryId,
+  })
   const services = {
     registry,
-    policy: policyBy(settings, hasUsers),
+    access,
+    limitRate: requestRates(rates),
     observe,
     sender,
     receiver,
     pace,
     manifestBytes: () => settings().limits.manifestBytes,
-    url: () => settings().url ?? '',
+    url,
   }
   const handle = createApp(services).callback()
   const listening = settings().listen.map(async address => {
@@ -95,6 +116,7 @@ export async function startServer({
     },
     async stop(boundMs) {
       const unfinished = await Promise.all(servers.map(({ server }) => drain(server, boundMs)))
+      await access.close()
       return unfinished.reduce((sum, count) => sum + count, 0)
     },
   }

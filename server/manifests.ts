@@ -69,7 +69,7 @@ export async function putManifest(services: Services, ctx: Context, operation: O
   const condition = conditionOf(ctx)
   const bytes = await readBody(ctx.req, ctx.res, limit, services.pace, tooLarge)
   const mediaType = ctx.get('Content-Type') || undefined
-  const push = { mediaType, bytes, tags, condition, by: wordOf(ctx.state.principal) }
+  const push = { mediaType, bytes, tags, condition, by: wordOf(ctx.state.caller.principal) }
   const { digest, subject } = await services.registry.manifests.write(name, reference, push, ctx.state.io)
   return empty(201, {
     Location: `${services.url()}/v2/${name}/manifests/${digest}`,
@@ -87,7 +87,7 @@ export async function deleteManifest(
   await registry.manifests.remove(
     operation.name,
     operation.reference,
-    wordOf(ctx.state.principal),
+    { by: wordOf(ctx.state.caller.principal) },
     ctx.state.io,
   )
   return empty(202)

@@ -18,6 +18,9 @@ export type Observation =
       readonly status: number
       readonly ms: number
       readonly from: string | undefined
+      /** As `wordOf` spells it, and by what it was proved. */
+      readonly who: string
+      readonly by: string
       readonly error?: unknown
     }
   | { readonly event: 'client error'; readonly from: string | undefined; readonly code: string | undefined }

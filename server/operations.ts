@@ -1,5 +1,5 @@
 /** The HTTP API as a type: a request is parsed into one of these, or refused. */
-import type { Level } from '../auth/access.ts'
+import type { Action } from '../auth/scopes.ts'
 import { RegistryError } from '../oci/errors.ts'
 import {
   type Algorithm,
@@ -12,6 +12,7 @@ import {
   type RepositoryName,
   type Tag,
 } from '../oci/names.ts'
+import { parseTokenRequest, type TokenRequest } from './token-request.ts'
 
 interface InRepository {
   readonly name: RepositoryName
@@ -48,15 +49,24 @@ export type Operation =
   | ({ readonly kind: 'catalog' } & Paged)
   | { readonly kind: 'search'; readonly term: string; readonly limit: number; readonly page: number }
   | { readonly kind: 'searchPing' }
+  | ({ readonly kind: 'issueToken' } & TokenRequest)
+  | { readonly kind: 'issueTokenByForm' }
+  | { readonly kind: 'signingKeys' }
   | { readonly kind: 'alive' }
   | { readonly kind: 'ready' }
 
 export type Kind = Operation['kind']
 export type OperationOf<K extends Kind> = Extract<Operation, { kind: K }>
 
-/** What each operation needs on its repository. A mount asks for pull on its source too. */
-export const requiredLevel = {
-  ping: undefined,
+/**
+ * What is asked of who wants an operation that names no repository: `credentials` of any kind; `catalog`, the same, and
+ * a token must be for it; `welcome`, who shows nothing is anonymous; `nothing`, nobody looks.
+ */
+type Permission = 'credentials' | 'catalog' | 'welcome' | 'nothing'
+
+/** What each operation needs: if it names a repository, a level on it. A mount asks for pull on its source too. */
+export const requiredPermission = {
+  ping: 'credentials',
   headBlob: 'pull',
   getBlob: 'pull',
   headManifest: 'pull',
@@ -73,12 +83,15 @@ export const requiredLevel = {
   listReferrers: 'pull',
   uploadStatus: 'push',
   cancelUpload: 'push',
-  catalog: undefined,
-  search: undefined,
-  searchPing: undefined,
-  alive: undefined,
-  ready: undefined,
-} as const satisfies Record<Kind, Level | undefined>
+  catalog: 'catalog',
+  search: 'welcome',
+  searchPing: 'nothing',
+  issueToken: 'nothing',
+  issueTokenByForm: 'nothing',
+  signingKeys: 'nothing',
+  alive: 'nothing',
+  ready: 'nothing',
+} as const satisfies { readonly [K in Kind]: OperationOf<K> extends InRepository ? Action : Permission }
 
 /** Most entries of one answer, however many were asked for; a Link leads to the rest. */
 const maxPageLength = 10_000
@@ -95,6 +108,12 @@ export function parseOperation(method: string, target: string): Operation {
   switch (path) {
     case '/v2':
       return read(method, { kind: 'ping' })
+    case '/auth/token':
+      if (method === 'GET') return { kind: 'issueToken', ...parseTokenRequest(query) }
+      if (method === 'POST') return { kind: 'issueTokenByForm' }
+      throw unsupported('GET, POST')
+    case '/.well-known/jwks.json':
+      return read(method, { kind: 'signingKeys' })
     case '/healthz':
       return read(method, { kind: 'alive' })
     case '/readyz':

@@ -1,12 +1,24 @@
 /** What `serve` would do with the settings and the storage as they are, found out without changing anything. */
+import type { AccessState } from '../auth/state.ts'
 import { type FolderReport, inspectFolder } from '../storage/format.ts'
+import { accessKey } from '../storage/layout.ts'
+import { peek } from '../storage/peek.ts'
+import { decodeRecord } from '../storage/record.ts'
 import { isOpen } from './access-settings.ts'
 import { hasTls, type LoadedSettings, type Settings, workerCount } from './config.ts'
 import { listeningFaults } from './listening.ts'
 import { type NamedFiles, type ReadFiles, readNamedFiles } from './named-files.ts'
 
-/** Whether the store has users. It cannot have any yet. */
-export const hasUsers = false
+/**
+ * Whether people, machines or rules are kept in the folder, which closes the registry to everybody else. False where that
+ * cannot be read: who opens the folder is told why.
+ */
+export async function hasUsers(folder: string): Promise<boolean> {
+  const record = await peek(folder, accessKey('access')).catch(() => undefined)
+  if (!record) return false
+  const { users, robots, rules } = decodeRecord<{ readonly value: AccessState }>(record).value
+  return users.length + robots.length + rules.length > 0
+}
 
 /** What can be said of settings without opening the folder. */
 export function examine(loaded: LoadedSettings, users: boolean): ReadFiles {
@@ -42,14 +54,15 @@ export interface ServePlan extends LoadedSettings {
 export async function planServe(loaded: LoadedSettings): Promise<ServePlan> {
   const { settings } = loaded
   const folder = await inspectFolder(settings.data)
-  const { files, faults, warnings } = examine(loaded, hasUsers)
+  const users = await hasUsers(settings.data)
+  const { files, faults, warnings } = examine(loaded, users)
   return {
     ...loaded,
     warnings,
     files,
     folder,
     workers: workerCount(settings),
-    access: accessText(settings, hasUsers),
+    access: accessText(settings, users),
     faults: [...faults, ...folderFaults(folder).map(fault => `data: ${folder.path} ${fault}`)],
   }
 }

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { type LoadedSettings, needRestart, reloaded, SettingsError } from './config.ts'
 import { type NamedFiles, readNamedFiles } from './named-files.ts'
 import type { Log } from './observe.ts'
-import { examine } from './plan.ts'
+import { examine, hasUsers } from './plan.ts'
 
 export interface Current {
   readonly loaded: LoadedSettings
@@ -14,16 +14,16 @@ export interface Current {
 type Load = () => LoadedSettings
 
 /** Throws SettingsError. */
-export function first(load: Load, hasUsers: boolean): Current {
-  return current(withTerminalLevel(load()), hasUsers)
+export function first(load: Load): Promise<Current> {
+  return current(withTerminalLevel(load()))
 }
 
 /** All of it anew, as SIGHUP asks for. */
-export function reload(before: Current, load: Load, hasUsers: boolean, log: Log): Current {
+export async function reload(before: Current, load: Load, log: Log): Promise<Current> {
   try {
     const read = withTerminalLevel(load())
     const settings = reloaded(before.loaded.settings, read.settings)
-    const after = current({ ...read, settings }, hasUsers)
+    const after = await current({ ...read, settings })
     log.setLevel(settings.log.level)
     log.observe({ event: 'settings', needRestart: needRestart(before.loaded.settings, read.settings) })
     tellWarnings(after, log)
@@ -53,8 +53,8 @@ export function tellWarnings({ warnings }: Current, log: Log): void {
   if (warnings.length > 0) log.observe({ event: 'settings doubtful', warnings })
 }
 
-function current(loaded: LoadedSettings, hasUsers: boolean): Current {
-  const { files, faults, warnings } = examine(loaded, hasUsers)
+async function current(loaded: LoadedSettings): Promise<Current> {
+  const { files, faults, warnings } = examine(loaded, await hasUsers(loaded.settings.data))
   if (faults.length > 0) throw new SettingsError(faults)
   return { loaded, files, warnings }
 }

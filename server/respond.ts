@@ -45,7 +45,8 @@ export function respond(
 
 function answerTo(error: unknown, ctx: Context): Answer {
   const known = error instanceof RegistryError ? error : new RegistryError('UNKNOWN', { cause: error })
-  const outside = !targetOf(ctx.req).startsWith('/v2/')
+  // What asks for tokens reads errors as the registry's.
+  const outside = !/^\/(?:v2|auth)\//.test(targetOf(ctx.req))
   return {
     status: known.status,
     headers: { 'Content-Type': 'application/json', 'Cache-Control': 'no-store', ...known.headers },

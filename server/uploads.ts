@@ -13,7 +13,7 @@ import { canReceiveFile, receiveFile } from './receive-file.ts'
 /** Chunks may be of any length: a folder appends what comes. */
 const chunkMinLength = 1
 
-const pusherOf = (ctx: Context, name: RepositoryName) => ({ name, owner: wordOf(ctx.state.principal) })
+const pusherOf = (ctx: Context, name: RepositoryName) => ({ name, owner: wordOf(ctx.state.caller.principal) })
 
 /** Range is inclusive at both ends, so an upload of nothing says 0-0 as one of a byte does (Pushing a blob in chunks). */
 const sessionHeaders = ({ url }: Services, name: RepositoryName, { address, size }: UploadSession) => ({

@@ -6,6 +6,7 @@ import { startFileSender } from '../kernel/sender.ts'
 import { joinFolder } from '../storage/open.ts'
 import type { Certificate } from './certificate.ts'
 import type { Settings } from './config.ts'
+import { givenAccess } from './given-access.ts'
 import { startServer } from './main.ts'
 import type { NamedFiles } from './named-files.ts'
 import { jsonLog } from './observe.ts'
@@ -27,40 +28,40 @@ export type FromWorker =
 const tell = (message: FromWorker) => new Promise<void>(resolve => process.send?.(message, () => resolve()))
 
 async function run(first: Given): Promise<void> {
-  let { settings } = first
-  let { certificate } = first.files
-  const log = jsonLog(settings.log.level)
+  let given = first
+  const log = jsonLog(first.settings.log.level)
   const { observe } = log
   // Before it serves there is nothing to finish.
   let stop = async (_boundMs: number): Promise<void> => process.exit(0)
   let renew = (_certificate: Certificate): void => {}
   process.on('message', (message: FromParent) => {
     if (message.kind === 'settings') {
-      settings = message.settings
-      log.setLevel(settings.log.level)
-      const next = message.files.certificate
-      if (next && !isDeepStrictEqual(next, certificate)) renew(next)
-      certificate = next
+      const { certificate: before } = given.files
+      given = message
+      log.setLevel(given.settings.log.level)
+      const { certificate } = given.files
+      if (certificate && !isDeepStrictEqual(certificate, before)) renew(certificate)
       return
     }
     stop(message.boundMs).catch(error => observe({ event: 'job failed', job: 'stop', error }))
   })
 
-  const { store, format, close } = await joinFolder(settings.data, settings)
+  const { store, format, close } = await joinFolder(first.settings.data, first.settings)
   const sender = await startFileSender(cause => observe({ event: 'sendfile lost', error: cause }))
   const receiver = fileReceiver(cause => observe({ event: 'receiver lost', error: cause }))
   const server = await startServer({
     store,
     registryId: format.id,
-    settings: () => settings,
+    settings: () => given.settings,
     observe,
     sender: 'sender' in sender ? sender.sender : undefined,
     receiver: 'sender' in sender ? receiver : undefined,
-    certificate,
+    certificate: given.files.certificate,
+    ...givenAccess(() => given),
   })
   renew = server.renew
   // It may have been renewed meanwhile.
-  if (certificate) renew(certificate)
+  if (given.files.certificate) renew(given.files.certificate)
   stop = async boundMs => {
     const unfinished = await server.stop(boundMs)
     observe({ event: 'stopped', unfinished })

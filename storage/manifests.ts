@@ -17,7 +17,7 @@ import { encodeManifest, type HeldManifest, readManifest } from './manifest-reco
 import type { MutationOptions, ObjectStore } from './object-store.ts'
 import { graceMs, inParallel, isFresh, operation } from './record.ts'
 import type { Referrers } from './referrers.ts'
-import type { ManifestPush, ManifestStore, TagCondition } from './registry.ts'
+import type { ManifestPush, ManifestStore, TagAuthor, TagCondition } from './registry.ts'
 import type { Repositories } from './repositories.ts'
 import { type HeldTag, satisfies, type Tags } from './tags.ts'
 
@@ -154,13 +154,14 @@ export function manifests(
   async function removeManifest(
     rid: Rid,
     digest: Digest,
-    by: string,
+    { by, guard }: TagAuthor,
     options: MutationOptions,
   ): Promise<boolean> {
     for (;;) {
       const held = await readManifest(store, rid, digest, options)
       const subject = held?.header.sub
       const before = await tracesOf(rid, digest, subject, options)
+      for (const { tag } of before.tags) guard?.({ tag, from: digest, to: undefined })
       // The manifest first: with it every tag that points to it is gone, at once.
       const condition = { ifMatch: held?.record.etag ?? '' }
       if (held && !(await store.remove(manifestKey(rid, digest), { ...options, condition }))) continue
@@ -186,9 +187,15 @@ export function manifests(
         throw new RegistryError('DIGEST_INVALID', {
           message: `digest did not match: expected ${reference}, got ${digest}`,
         })
-      const rid = await names.ensure(name, io)
       const targets = [...new Set(isDigest(reference) ? push.tags : [reference, ...push.tags])]
+      const rid = await names.ensure(name, io)
       if (push.condition) await checkCondition(rid, digest, targets, push.condition, io)
+      // What the guard refuses is to leave nothing behind; it is asked again when the tag is written.
+      const { guard } = push
+      if (guard)
+        await inParallel(targets, 4, async tag =>
+          guard({ tag, from: await tags.resolve(rid, tag, io), to: digest }),
+        )
 
       for (let { condition } = push; ; condition = undefined) {
         const options = operation(io)
@@ -200,22 +207,22 @@ export function manifests(
         await confirmAll(rid, manifest, options)
         const { subject } = manifest
         if (subject) await referrers.add(rid, subject, manifest, { digest, size: push.bytes.length }, options)
-        await inParallel(targets, 4, tag => tags.point(rid, tag, digest, push.by, condition, options))
+        await inParallel(targets, 4, tag => tags.point(rid, tag, digest, { ...push, condition }, options))
         // Whoever deletes a manifest removes it and then looks for what leads to it: the same again.
         if (await readManifest(store, rid, digest, options)) return { digest, subject }
       }
     },
 
-    async remove(name, reference, by, io) {
+    async remove(name, reference, author, io) {
       const options = operation(io)
       if (!isDigest(reference)) {
-        const removed = await tags.remove(await names.rid(name, io), reference, by, options)
+        const removed = await tags.remove(await names.rid(name, io), reference, author, options)
         if (!removed) throw unknown(name, reference)
         return
       }
       const rid = await names.rid(name, io)
       // Also where there was none: whoever removed it may not have got to its tags.
-      if (!(await removeManifest(rid, reference, by, options))) throw unknown(name, reference)
+      if (!(await removeManifest(rid, reference, author, options))) throw unknown(name, reference)
     },
 
     async referrers(name, subject, page) {

@@ -63,7 +63,7 @@ export type OpenContent =
 
 /**
  * Content in the making. Plain data, so that the next request, or another process, can go on with it. `owner` groups
- * uploads for counting: a word of letters, digits, "-" and "_". `state` belongs to the backend.
+ * uploads for counting: a word of letters, digits, and "-", "_", ".", ":" between them. `state` belongs to the backend.
  */
 export interface Upload {
   readonly id: string

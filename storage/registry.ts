@@ -89,13 +89,28 @@ export interface StoredManifest extends Descriptor {
 /** What a tag must be for a push to happen (RFC 9110, 13.1): not there, or at one of these digests. */
 export type TagCondition = { readonly ifAbsent: true } | { readonly ifDigest: readonly string[] }
 
-export interface ManifestPush {
+/** A tag as it is at the moment it is to change, and what it will be; undefined: it is not there. */
+export interface TagChange {
+  readonly tag: Tag
+  readonly from: Digest | undefined
+  readonly to: Digest | undefined
+}
+
+/** Asked before each change of a tag, in such a way that nobody changes it in between; throws what refuses it. */
+export type TagGuard = (change: TagChange) => void
+
+/** Who changes tags, and what they may not change. */
+export interface TagAuthor {
+  readonly by: string
+  readonly guard?: TagGuard | undefined
+}
+
+export interface ManifestPush extends TagAuthor {
   readonly mediaType: string | undefined
   readonly bytes: Buffer
   /** More tags for the same manifest. */
   readonly tags: readonly Tag[]
   readonly condition?: TagCondition | undefined
-  readonly by: string
 }
 
 export interface ManifestStore {
@@ -103,8 +118,8 @@ export interface ManifestStore {
   read(name: RepositoryName, reference: Reference, io: Io): Promise<StoredManifest>
   /**
    * Stores a manifest byte for byte and points the tags to it. MANIFEST_INVALID, DIGEST_INVALID, TAG_CHANGED;
-   * MANIFEST_BLOB_UNKNOWN with every digest that is missing. When it resolves, all that the manifest names stays
-   * readable for as long as the manifest is there.
+   * MANIFEST_BLOB_UNKNOWN with every digest that is missing; what the guard throws. When it resolves, all that the
+   * manifest names stays readable for as long as the manifest is there.
    */
   write(
     name: RepositoryName,
@@ -112,8 +127,8 @@ export interface ManifestStore {
     push: ManifestPush,
     io: Io,
   ): Promise<{ readonly digest: Digest; readonly subject: Digest | undefined }>
-  /** A tag, or a manifest with every tag that points to it. MANIFEST_UNKNOWN. */
-  remove(name: RepositoryName, reference: Reference, by: string, io: Io): Promise<void>
+  /** A tag, or a manifest with every tag that points to it. MANIFEST_UNKNOWN; what the guard throws. */
+  remove(name: RepositoryName, reference: Reference, author: TagAuthor, io: Io): Promise<void>
   /** Manifests that name `subject`, in the order of their digests; `next` is where the next page begins. */
   referrers(
     name: RepositoryName,

@@ -4,7 +4,7 @@ import type { Digest, Tag } from '../oci/names.ts'
 import { deletedTagKey, type Rid, tagKey, tagOfKey, tagPrefix } from './layout.ts'
 import type { MutationOptions, ObjectStore } from './object-store.ts'
 import { decodeRecord, encodeRecord, inParallel } from './record.ts'
-import type { Listing, Page, TagCondition } from './registry.ts'
+import type { Listing, Page, TagAuthor, TagCondition } from './registry.ts'
 
 interface Past {
   readonly d: Digest
@@ -34,14 +34,13 @@ export interface Tags {
     rid: Rid,
     tag: Tag,
     to: Digest,
-    by: string,
-    condition: TagCondition | undefined,
+    push: TagAuthor & { readonly condition?: TagCondition | undefined },
     options: MutationOptions,
   ): Promise<void>
   /** TAG_CHANGED unless a tag is what it is said to be. */
   check(rid: Rid, tag: Tag, condition: TagCondition, io: Io): Promise<void>
   /** False if there is no such tag. */
-  remove(rid: Rid, tag: Tag, by: string, options: MutationOptions): Promise<boolean>
+  remove(rid: Rid, tag: Tag, author: TagAuthor, options: MutationOptions): Promise<boolean>
   /** Every tag that points to a manifest, as it is now. */
   pointingTo(rid: Rid, digest: Digest, io: Io): Promise<readonly HeldTag[]>
   /** Removes a tag that is still as it was found. */
@@ -78,10 +77,11 @@ export function tags(store: ObjectStore): Tags {
       refuseUnless(condition, tag, await find(rid, tag, io))
     },
 
-    async point(rid, tag, to, by, condition, options) {
+    async point(rid, tag, to, { by, condition, guard }, options) {
       for (;;) {
         const found = await find(rid, tag, options)
         refuseUnless(condition, tag, found)
+        guard?.({ tag, from: found?.record.d, to })
         const { d, at, by: who, rev = 0, h = [] } = found?.record ?? {}
         const past =
           d && at && who !== undefined && d !== to ? [{ d, at, by: who }, ...h].slice(0, historyLength) : h
@@ -92,10 +92,11 @@ export function tags(store: ObjectStore): Tags {
       }
     },
 
-    async remove(rid, tag, by, options) {
+    async remove(rid, tag, { by, guard }, options) {
       for (;;) {
         const found = await find(rid, tag, options)
         if (!found) return false
+        guard?.({ tag, from: found.record.d, to: undefined })
         if (await self.drop(rid, found, by, options)) return true
         await pause()
       }

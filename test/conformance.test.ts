@@ -2,6 +2,9 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
+import type { AccessState } from '../auth/state.ts'
+import { openFolder } from '../storage/open.ts'
+import { password, setAccess, storedRules, storedUser } from './helpers/access.ts'
 import { findProgram } from './helpers/programs.ts'
 import { remark } from './helpers/reporter.ts'
 import { openSandbox } from './helpers/sandbox.ts'
@@ -33,9 +36,16 @@ interface Outcome {
 async function conform(
   settings: Readonly<Record<string, string>>,
   server: Readonly<Record<string, string>>,
+  access: Partial<AccessState> | undefined,
 ): Promise<Outcome> {
   await using sandbox = await openSandbox()
-  await using registry = await startServer({ env: server })
+  const data = sandbox.path('data')
+  if (access) {
+    const { store, close } = await openFolder(data, 'server', { durability: 'relaxed' })
+    await setAccess(store, access)
+    await close()
+  }
+  await using registry = await startServer({ env: server, data })
   const env = {
     ...everything,
     ...settings,
@@ -64,14 +74,27 @@ interface Results {
 
 describe('conformance', () => {
   it.for([
-    ['with everything on', { OCI_DATA_SPARSE: 'true' }, { SLIPWAY_SPARSE: 'any' }, {}],
-    ['as the server starts by default', { OCI_DATA_SPARSE: 'false' }, {}, { 'Sparse Manifests': 'Disabled' }],
+    ['with everything on', { OCI_DATA_SPARSE: 'true' }, { SLIPWAY_SPARSE: 'any' }, {}, undefined],
+    [
+      'as the server starts by default',
+      { OCI_DATA_SPARSE: 'false' },
+      {},
+      { 'Sparse Manifests': 'Disabled' },
+      undefined,
+    ],
+    [
+      'for an owner with a password',
+      { OCI_DATA_SPARSE: 'true', OCI_USERNAME: 'owner', OCI_PASSWORD: password },
+      { SLIPWAY_SPARSE: 'any' },
+      {},
+      { users: [storedUser('owner')], rules: storedRules('delete conformance/** owner') },
+    ],
   ] as const)(
     'is whole %s',
     { timeout: 60_000 },
-    async ([name, settings, server, rest], { annotate, skip }) => {
+    async ([name, settings, server, rest, access], { annotate, skip }) => {
       skip(program === undefined, absence)
-      const outcome = await conform(settings, server)
+      const outcome = await conform(settings, server, access)
       const { totals } = outcome
       await annotate(
         `conformance ${name}: ${Object.entries(totals)

@@ -10,7 +10,14 @@ import { memoryStore } from '../../storage/memory.ts'
 import { name } from '../helpers/principals.ts'
 import { io } from '../helpers/waiting.ts'
 
-const settings = { groups: new Map(), rules: [], protections: [], htpasswd: new Map(), workloads: [] }
+const settings = {
+  groups: new Map(),
+  rules: [],
+  protections: [],
+  htpasswd: new Map(),
+  workloads: [],
+  isExposed: false,
+}
 const by = { actor: 'cli:root', via: 'cli' }
 const story = { action: 'robot.add', target: 'robot:ci' } as const
 const addCi = (state: Parameters<typeof addRobot>[0]) => addRobot(state, name('ci'), 1)

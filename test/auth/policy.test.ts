@@ -185,9 +185,9 @@ it.for([
 })
 
 it('permits nothing under a ceiling without lines, and never more than the policy', () => {
-  const { permits } = policy(['pull a bob'])
-  expect(underCeiling({ permits }, []).permits(user('bob'), 'pull', repository('a'))).toBe(false)
-  const high = underCeiling({ permits }, [parseCeilingLine('admin **')])
+  const bobs = policy(['pull a bob'])
+  expect(underCeiling(bobs, []).permits(user('bob'), 'pull', repository('a'))).toBe(false)
+  const high = underCeiling(bobs, [parseCeilingLine('admin **')])
   expect(high.permits(user('bob'), 'pull', repository('a'))).toBe(true)
   expect(high.permits(user('bob'), 'push', repository('a'))).toBe(false)
 })

@@ -3,7 +3,14 @@ import { parseRule } from '../../auth/rules.ts'
 import { emptyState } from '../../auth/state.ts'
 import { placeOf, sourcedRules } from '../../cli/rule-sources.ts'
 
-const nothing = { groups: new Map(), rules: [], protections: [], htpasswd: new Map(), workloads: [] }
+const nothing = {
+  groups: new Map(),
+  rules: [],
+  protections: [],
+  htpasswd: new Map(),
+  workloads: [],
+  isExposed: false,
+}
 const settingsSource = () => 'slipway.yaml:3'
 const stored = {
   ...emptyState,

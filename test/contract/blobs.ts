@@ -167,7 +167,7 @@ export function describeBlobs(name: string, open: () => Promise<AgingStore>): vo
         await expect(removing).rejects.toMatchObject(fault('BLOB_IN_USE'))
         await confirm(descriptor.digest)
       }
-      await registry.manifests.remove(app, pushed.descriptor.digest, 'me', io)
+      await registry.manifests.remove(app, pushed.descriptor.digest, { by: 'me' }, io)
       for (const { descriptor } of pushed.blobs) {
         await registry.blobs.remove(app, descriptor.digest, io)
         await expect(confirm(descriptor.digest)).rejects.toMatchObject(unknown)
@@ -186,10 +186,10 @@ export function describeBlobs(name: string, open: () => Promise<AgingStore>): vo
         ])
         if (manifest.status === 'fulfilled') {
           await confirm(wanted)
-          await registry.manifests.remove(app, pushed.descriptor.digest, 'me', io)
+          await registry.manifests.remove(app, pushed.descriptor.digest, { by: 'me' }, io)
         } else {
           expect(manifest.reason).toMatchObject(fault('MANIFEST_BLOB_UNKNOWN'))
-          await registry.manifests.remove(app, pushed.descriptor.digest, 'me', io).catch(() => {})
+          await registry.manifests.remove(app, pushed.descriptor.digest, { by: 'me' }, io).catch(() => {})
         }
         if (removal.status === 'rejected') expect(removal.reason).toMatchObject(fault('BLOB_IN_USE'))
       }

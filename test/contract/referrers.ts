@@ -54,7 +54,7 @@ export function describeReferrers(name: string, open: () => Promise<AgingStore>)
 
     it('no referrer that was deleted', async () => {
       for (const each of signatures) await pushImage(registry, each)
-      await registry.manifests.remove(app, digests[3] ?? subject.descriptor.digest, 'me', io)
+      await registry.manifests.remove(app, digests[3] ?? subject.descriptor.digest, { by: 'me' }, io)
       expect(await listed()).toEqual(digests.filter((_, at) => at !== 3))
     })
 
@@ -67,7 +67,7 @@ export function describeReferrers(name: string, open: () => Promise<AgingStore>)
         await pushManifest(registryOver(store), signature, tag('latest'))
         return removed
       })
-      await registry.manifests.remove(app, signature.descriptor.digest, 'me', io)
+      await registry.manifests.remove(app, signature.descriptor.digest, { by: 'me' }, io)
       expect((await registry.manifests.read(app, tag('latest'), io)).digest).toBe(signature.descriptor.digest)
       expect((await registry.manifests.tags(app, { ...io, limit: 10 })).items).toEqual(['latest'])
       expect(await listed()).toEqual([signature.descriptor.digest])

@@ -1,5 +1,7 @@
 /** A registry inside this process: the test twin of the composition root (server/worker.ts). */
 import { tmpdir } from 'node:os'
+import type { AccessSettings } from '../../auth/directory.ts'
+import type { WorkloadVerifier } from '../../auth/workloads.ts'
 import type { FileReceiver } from '../../kernel/receiver.ts'
 import type { Pace } from '../../server/body.ts'
 import { usualPace } from '../../server/body.ts'
@@ -8,6 +10,7 @@ import { loadSettings, type Settings } from '../../server/config.ts'
 import { type HttpLimits, usualLimits } from '../../server/http.ts'
 import { startServer } from '../../server/main.ts'
 import type { Observation } from '../../server/observe.ts'
+import type { RequestRates } from '../../server/request-rates.ts'
 import { memoryStore } from '../../storage/memory.ts'
 import type { ObjectStore } from '../../storage/object-store.ts'
 
@@ -29,6 +32,9 @@ export interface RegistryOverrides {
   readonly receiver?: FileReceiver
   readonly listen?: string
   readonly certificate?: Certificate
+  readonly access?: () => AccessSettings
+  readonly workloads?: () => WorkloadVerifier
+  readonly rates?: () => RequestRates
 }
 
 /** Listens on a free port of the loopback interface and keeps everything in memory, unless it is given a store. */
@@ -53,6 +59,9 @@ export async function startRegistry(overrides: RegistryOverrides = {}): Promise<
     sender: undefined,
     receiver: overrides.receiver,
     certificate: overrides.certificate,
+    ...(overrides.access && { access: overrides.access }),
+    ...(overrides.workloads && { workloads: overrides.workloads }),
+    ...(overrides.rates && { rates: overrides.rates }),
     limits: { ...usualLimits, ...overrides.limits },
     pace: { ...usualPace, ...overrides.pace },
   })

@@ -1,0 +1,52 @@
+import type { RepositoryName } from '../oci/names.ts'
+import { mayList } from './authorize.ts'
+import type { Context, Services } from './context.ts'
+
+/** How many names are read at once where some may be hidden. */
+const scanLength = 1000
+
+/**
+ * Names that the asker may pull, in order, strictly after one of them. What is hidden is passed over before anything
+ * is counted, and where nothing can be seen nothing is read: the work grows with what is shown, not with what is there.
+ */
+export async function* visibleRepositories(
+  { registry }: Services,
+  ctx: Context,
+  start?: string,
+): AsyncGenerator<RepositoryName> {
+  const { caller, io } = ctx.state
+  const { principal } = caller
+  // Who comes with a token that is not for the list sees what it is for.
+  const policy = mayList(caller) ? caller.holder : caller.policy
+  for (const beginning of distinct(policy.reach(principal))) {
+    if (start !== undefined && isBeyond(start, beginning)) continue
+    const first = justBefore(beginning)
+    let after = start !== undefined && (first === undefined || isBefore(first, start)) ? start : first
+    for (let more = true; more; ) {
+      const page = await registry.repositories({ after, limit: scanLength, signal: io.signal })
+      for (const name of page.items)
+        if (name.startsWith(beginning) && policy.permits(principal, 'pull', name)) yield name
+      after = page.items.at(-1)
+      more = page.more && after !== undefined && !isBeyond(after, beginning)
+    }
+  }
+}
+
+/** Names sort component by component, as their keys do: a slash comes before everything else. */
+const sortable = (name: string) => name.replaceAll('/', '!')
+const isBefore = (a: string, b: string) => sortable(a) < sortable(b)
+const isBeyond = (name: string, beginning: string) => !name.startsWith(beginning) && isBefore(beginning, name)
+
+/** In order, without those that another one includes: so no name comes twice. */
+function distinct(beginnings: readonly string[]): readonly string[] {
+  return [...new Set(beginnings)]
+    .filter((each, _, all) => !all.some(other => other !== each && each.startsWith(other)))
+    .toSorted((a, b) => (isBefore(a, b) ? -1 : 1))
+}
+
+/** Something that sorts before all names with this beginning, and after nearly all that come before them. */
+function justBefore(beginning: string): string | undefined {
+  const last = sortable(beginning).at(-1)
+  if (last === undefined) return undefined
+  return `${beginning.slice(0, -1)}${String.fromCharCode(last.charCodeAt(0) - 1)}~`
+}
