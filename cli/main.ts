@@ -24,7 +24,9 @@ const commands: Readonly<Record<string, Command>> = {
   check: command({
     summary: 'say what serve would do; changes nothing',
     details: [
-      'Reads the settings and looks at the storage. Ends with 0, or with 3 when serve would refuse to start.',
+      'Reads the settings, looks at the storage and tries the addresses. Ends with 0, or with 3 when serve would',
+      'refuse to start. A server that runs on the same folder is named and is no fault: settings can be checked',
+      'beside it.',
     ],
     options: { ...settingOptions, json: jsonOption },
     example: 'slipway check --config /etc/slipway/slipway.yaml',

@@ -194,11 +194,29 @@ export const reloadable: readonly string[] = settingList
   .filter(setting => setting.reloadable)
   .map(({ name }) => name)
 
-/** Names of the settings that differ and take a restart. */
-export function needRestart(before: Settings, after: Settings): string[] {
-  // Settings that take a restart have the same path in the file and in Settings.
-  const differs = ({ path }: Setting) => !isDeepStrictEqual(valueAt(before, path), valueAt(after, path))
-  return settingList.filter(setting => !setting.reloadable && differs(setting)).map(({ name }) => name)
+export interface SettingChanges {
+  /** Names of the settings that differ and are taken on SIGHUP. */
+  readonly taken: readonly string[]
+  /** Names of those that differ and take a restart. */
+  readonly needRestart: readonly string[]
+}
+
+export function settingChanges(before: Settings, after: Settings): SettingChanges {
+  const changed = settingList.filter(
+    ({ path }) => !isDeepStrictEqual(settingIn(before, path), settingIn(after, path)),
+  )
+  const names = (wanted: boolean) =>
+    changed.filter(({ reloadable = false }) => reloadable === wanted).map(({ name }) => name)
+  return { taken: names(true), needRestart: names(false) }
+}
+
+/** The value of a setting; in Settings `upload_ttl` is called `uploadTtlMs`. */
+function settingIn(settings: object, path: readonly string[]): unknown {
+  return path.reduce<unknown>((section = {}, word) => {
+    const name = word.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+    const keys = Object.keys(section as object)
+    return valueAt(section, [keys.find(key => key.replace(/(?:Bytes|Ms)$/, '') === name) ?? name])
+  }, settings)
 }
 
 /** How many processes `workers` means on this machine. */
