@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** The command line: which commands there are, and what their ends mean to a shell. */
 import { enableCompileCache } from 'node:module'
 import { fileURLToPath } from 'node:url'
