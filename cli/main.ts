@@ -91,6 +91,13 @@ function printed(text: string): Outcome {
   return 'done'
 }
 
+/** Also a SettingsError may be; most commands do not load what it is made of. */
+function isMisuse(error: unknown): boolean {
+  return (
+    error instanceof UsageError || (isNativeError(error) && 'isMisuse' in error && error.isMisuse === true)
+  )
+}
+
 function report(error: unknown, args: readonly string[]): void {
   const asksForStack = /(?:^|\s)--log-level[= ](?:debug|trace)(?:\s|$)/.test(args.join(' '))
   const text = isNativeError(error) ? error.message : String(error)
@@ -110,5 +117,5 @@ try {
 } catch (error) {
   report(error, args)
   // Not by exitCode: what the command left running must not keep a failed one alive.
-  process.exit(error instanceof UsageError ? statuses.misused : statuses.failed)
+  process.exit(isMisuse(error) ? statuses.misused : statuses.failed)
 }

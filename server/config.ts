@@ -14,6 +14,7 @@ import {
   environmentSource,
   fileSource,
   flagSource,
+  placeOf,
   type Setting,
   type SettingFlags,
   treeOf,
@@ -136,10 +137,13 @@ export interface LoadedSettings {
 export class SettingsError extends Error {
   override readonly name = 'SettingsError'
   readonly faults: readonly string[]
+  /** Whether a flag is among what is wrong: each fault begins with the place where it stands. */
+  readonly isMisuse: boolean
 
   constructor(faults: readonly string[]) {
     super(faults.join('\n'))
     this.faults = faults
+    this.isMisuse = faults.some(fault => fault.startsWith('--'))
   }
 }
 
@@ -182,7 +186,11 @@ export function loadSettings(options: LoadOptions = {}): LoadedSettings {
   const folder = (origins.get('data')?.source ?? file)?.folder ?? cwd
   const settings = { ...checked, data: resolve(folder, checked.data) }
   const sources = new Map([...origins].map(([name, { where }]) => [name, where]))
-  refuse(conflicts(settings).map(({ name, fault }) => `${sources.get(name) ?? 'default'}: ${name}: ${fault}`))
+  refuse(
+    conflicts(settings).map(
+      ({ name, fault }) => `${placeOf(sources.get(name) ?? 'default', name)}: ${fault}`,
+    ),
+  )
   return { settings, sources, file: file?.where([]) }
 }
 

@@ -66,6 +66,16 @@ describe('ends with 2 and one line that says what there is', () => {
     [['serve', '--data', '--listen', 'x'], '--data needs a value: --data FOLDER'],
     [['check', '--json=yes'], '--json takes no value'],
     [
+      ['serve', '--log-level', 'silly'],
+      '--log-level: expected trace, debug, info, warn or error, found "silly"',
+    ],
+    [['check', '--json', '--data='], '--data: expected the path of a folder, found ""'],
+    [
+      ['serve', '--listen', '0.0.0.0:1'],
+      '--listen: 0.0.0.0:1 is open to other machines, and this version serves this machine only: listen on 127.0.0.1 ' +
+        'and put a proxy with TLS and authentication before it',
+    ],
+    [
       ['serve', './data'],
       'unexpected argument ./data: this command takes options only: --config, --listen, --data, --log-level',
     ],

@@ -174,7 +174,7 @@ describe('the address to listen on', () => {
     'reg.local:1',
   ])('may not be %s, which other machines reach', listen => {
     expect(faults({ flags: { listen } })).toEqual([
-      `--listen: listen: ${listen} is open to other machines, and this version serves this machine only: ` +
+      `--listen: ${listen} is open to other machines, and this version serves this machine only: ` +
         'listen on 127.0.0.1 and put a proxy with TLS and authentication before it',
     ])
   })
