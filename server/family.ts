@@ -3,6 +3,7 @@ import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
 import { flushCompileCache, getCompileCacheDir } from 'node:module'
 import { fileURLToPath } from 'node:url'
+import { codeOf } from '../storage/durable.ts'
 import { localRegistry } from '../storage/local-registry.ts'
 import { type OpenStore, openFolder } from '../storage/open.ts'
 import { type LoadedSettings, type Settings, SettingsError, settingChanges, workerCount } from './config.ts'
@@ -76,7 +77,12 @@ export async function serve(load: () => LoadedSettings): Promise<void> {
 async function open(loaded: LoadedSettings): Promise<OpenStore> {
   const { settings, faults } = await planServe(loaded)
   if (faults.length > 0) throw new SettingsError(faults)
-  const opened = await openFolder(settings.data, 'server', settings)
+  const opened = await openFolder(settings.data, 'server', settings).catch((cause: unknown) => {
+    const code = codeOf(cause)
+    if (code === undefined) throw cause
+    const what = `data folder ${settings.data} cannot be opened (${code})`
+    throw new Error(`${what}: give it to this user, or name another with --data`, { cause })
+  })
   try {
     for (const address of settings.listen) await removeStaleSocket(address)
     return opened

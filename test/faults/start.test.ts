@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { crash } from '../helpers/processes.ts'
 import { type Ended, slipway } from '../helpers/program.ts'
+import { isRoot } from '../helpers/sandbox.ts'
 import { startServer } from '../helpers/server.ts'
 
 let cwd = ''
@@ -98,6 +99,14 @@ it('names the path of a data folder that cannot be', async () => {
   expect(await slipway(['check', '--data', path, '--listen', '127.0.0.1:0'], { cwd })).toMatchObject({
     status: 3,
   })
+})
+
+it('says which data folder cannot be made', async () => {
+  const line =
+    'data folder /proc/slipway cannot be opened (ENOENT): give it to this user, or name another with --data'
+  const ended = await slipway(['serve', '--data', '/proc/slipway', '--listen', '127.0.0.1:0'], { cwd })
+  // Only root is thought to be able to write there.
+  expect(ended).toEqual(refused(isRoot() ? line : line.replace('opened (ENOENT)', 'made')))
 })
 
 it('checks settings beside the server that has the folder, and its addresses', async () => {
