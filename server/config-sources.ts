@@ -99,8 +99,13 @@ export function describeIssues(
     // A section whose every line is commented out.
     if (setting === undefined && issue.input === null) return []
     const accepts = setting?.accepts ?? `settings (${keysAt(settings, issue.path).join(', ')})`
-    return `${[source.where(issue.path), name].filter(Boolean).join(': ')}: expected ${accepts}, found ${found(issue.input)}`
+    return `${placeOf(source.where(issue.path), name)}: expected ${accepts}, found ${found(issue.input)}`
   })
+}
+
+/** Where a setting stands, and its name unless that is the flag's. */
+export function placeOf(where: string, name: string): string {
+  return name === '' || where.startsWith('--') ? where : `${where}: ${name}`
 }
 
 /** The value that a source has for a setting. */

@@ -14,6 +14,7 @@ import {
   environmentSource,
   fileSource,
   flagSource,
+  placeOf,
   type Setting,
   type SettingFlags,
   treeOf,
@@ -41,7 +42,8 @@ const schema = z.strictObject({
       accepts: 'http:// or https:// and a host, without a path',
       does:
         'What clients call this registry, such as https://reg.acme.dev. Set it when a proxy stands before it: links ' +
-        'in answers begin with it, and never with what a request claims in its Host header.',
+        'in answers begin with it, and never with what a request claims in its Host header. Then all clients are to use ' +
+        'it: one that pushes through another address is sent to this one for its uploads.',
     }),
   data: z
     .string()
@@ -136,10 +138,13 @@ export interface LoadedSettings {
 export class SettingsError extends Error {
   override readonly name = 'SettingsError'
   readonly faults: readonly string[]
+  /** Whether a flag is among what is wrong: each fault begins with the place where it stands. */
+  readonly isMisuse: boolean
 
   constructor(faults: readonly string[]) {
     super(faults.join('\n'))
     this.faults = faults
+    this.isMisuse = faults.some(fault => fault.startsWith('--'))
   }
 }
 
@@ -182,7 +187,11 @@ export function loadSettings(options: LoadOptions = {}): LoadedSettings {
   const folder = (origins.get('data')?.source ?? file)?.folder ?? cwd
   const settings = { ...checked, data: resolve(folder, checked.data) }
   const sources = new Map([...origins].map(([name, { where }]) => [name, where]))
-  refuse(conflicts(settings).map(({ name, fault }) => `${sources.get(name) ?? 'default'}: ${name}: ${fault}`))
+  refuse(
+    conflicts(settings).map(
+      ({ name, fault }) => `${placeOf(sources.get(name) ?? 'default', name)}: ${fault}`,
+    ),
+  )
   return { settings, sources, file: file?.where([]) }
 }
 
@@ -194,11 +203,29 @@ export const reloadable: readonly string[] = settingList
   .filter(setting => setting.reloadable)
   .map(({ name }) => name)
 
-/** Names of the settings that differ and take a restart. */
-export function needRestart(before: Settings, after: Settings): string[] {
-  // Settings that take a restart have the same path in the file and in Settings.
-  const differs = ({ path }: Setting) => !isDeepStrictEqual(valueAt(before, path), valueAt(after, path))
-  return settingList.filter(setting => !setting.reloadable && differs(setting)).map(({ name }) => name)
+export interface SettingChanges {
+  /** Names of the settings that differ and are taken on SIGHUP. */
+  readonly taken: readonly string[]
+  /** Names of those that differ and take a restart. */
+  readonly needRestart: readonly string[]
+}
+
+export function settingChanges(before: Settings, after: Settings): SettingChanges {
+  const changed = settingList.filter(
+    ({ path }) => !isDeepStrictEqual(settingIn(before, path), settingIn(after, path)),
+  )
+  const names = (wanted: boolean) =>
+    changed.filter(({ reloadable = false }) => reloadable === wanted).map(({ name }) => name)
+  return { taken: names(true), needRestart: names(false) }
+}
+
+/** The value of a setting; in Settings `upload_ttl` is called `uploadTtlMs`. */
+function settingIn(settings: object, path: readonly string[]): unknown {
+  return path.reduce<unknown>((section = {}, word) => {
+    const name = word.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+    const keys = Object.keys(section as object)
+    return valueAt(section, [keys.find(key => key.replace(/(?:Bytes|Ms)$/, '') === name) ?? name])
+  }, settings)
 }
 
 /** How many processes `workers` means on this machine. */

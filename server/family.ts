@@ -1,14 +1,15 @@
 /** The parent of the processes that serve: it owns the data folder, starts them, and passes on what it is told. */
 import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
-import { rm } from 'node:fs/promises'
 import { flushCompileCache, getCompileCacheDir } from 'node:module'
-import net from 'node:net'
 import { fileURLToPath } from 'node:url'
+import { codeOf } from '../storage/durable.ts'
 import { localRegistry } from '../storage/local-registry.ts'
-import { openFolder } from '../storage/open.ts'
-import { type LoadedSettings, needRestart, type Settings, SettingsError, workerCount } from './config.ts'
+import { type OpenStore, openFolder } from '../storage/open.ts'
+import { type LoadedSettings, type Settings, SettingsError, settingChanges, workerCount } from './config.ts'
 import { jsonLog, type Log } from './observe.ts'
+import { planServe } from './plan.ts'
+import { removeStaleSocket } from './sockets.ts'
 import { readVersion } from './version.ts'
 import type { FromParent, FromWorker } from './worker.ts'
 
@@ -16,19 +17,21 @@ import type { FromParent, FromWorker } from './worker.ts'
 const drainMs = 25_000
 /** A worker that ends so soon after its start would end again: the next one waits. */
 const shortLifeMs = 5_000
+/** npm passes on a Ctrl-C that the terminal has sent already: within this time two signals are one. */
+const sameSignalMs = 500
 const purgeEveryMs = 10 * 60_000
 /** Threads that wait for the disk: with the usual four, pushes queue behind each other's fsyncs. */
 const diskThreads = 8
 
 /** Serves until it is told to stop. Rejects where it cannot start, with what to do. */
 export async function serve(load: () => LoadedSettings): Promise<void> {
-  let { settings } = withTerminalLevel(load())
+  const loaded = withTerminalLevel(load())
+  let { settings } = loaded
   const log = jsonLog(settings.log.level)
   // They read their code while this process opens the folder.
   const workers = startWorkers(workerCount(settings), () => settings, log)
-  const { store, format, close } = await openFolder(settings.data, 'server', settings).catch(workers.abandon)
+  const { store, format, close } = await open(loaded).catch(workers.abandon)
   try {
-    await removeStaleSockets(settings)
     // Whoever reads that it listens may tell it something at once.
     const hangUp = Promise.withResolvers<string>()
     process.on('SIGHUP', () => {
@@ -61,11 +64,46 @@ export async function serve(load: () => LoadedSettings): Promise<void> {
     const signal = await stopSignal
     log.observe({ event: 'stopping', signal })
     clearInterval(purging)
-    await workers.stop()
+    onSecondSignal(() => workers.stopAtOnce())
+    const unfinished = await workers.stop(announceWait)
+    log.observe({ event: 'stopped', unfinished })
   } finally {
     await close()
     await log.flush()
   }
+}
+
+/** Rejects, before anything was changed, with all that is in the way. */
+async function open(loaded: LoadedSettings): Promise<OpenStore> {
+  const { settings, faults } = await planServe(loaded)
+  if (faults.length > 0) throw new SettingsError(faults)
+  const opened = await openFolder(settings.data, 'server', settings).catch((cause: unknown) => {
+    const code = codeOf(cause)
+    if (code === undefined) throw cause
+    const what = `data folder ${settings.data} cannot be opened (${code})`
+    throw new Error(`${what}: give it to this user, or name another with --data`, { cause })
+  })
+  try {
+    for (const address of settings.listen) await removeStaleSocket(address)
+    return opened
+  } catch (error) {
+    await opened.close()
+    throw error
+  }
+}
+
+function onSecondSignal(act: () => void): void {
+  const firstMs = Date.now()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.on(signal, () => {
+      if (Date.now() - firstMs > sameSignalMs) act()
+    })
+}
+
+function announceWait(requests: number): void {
+  if (requests === 0 || !process.stdout.isTTY) return
+  const what = requests === 1 ? '1 request' : `${requests} requests`
+  process.stdout.write(`waiting up to ${drainMs / 1000} s for ${what}; again to stop at once\n`)
 }
 
 /** A terminal shows what to type next, and after that only trouble, unless it is asked for more. */
@@ -79,9 +117,9 @@ function reload(before: Settings, load: () => LoadedSettings, log: Log): Setting
   try {
     const { settings } = withTerminalLevel(load())
     log.setLevel(settings.log.level)
-    log.observe({ event: 'settings', needRestart: needRestart(before, settings) })
-    const { listen, data, workers, durability } = before
-    return { ...settings, listen, data, workers, durability }
+    log.observe({ event: 'settings', ...settingChanges(before, settings) })
+    const { listen, url, data, workers, durability } = before
+    return { ...settings, listen, url, data, workers, durability }
   } catch (error) {
     const faults = error instanceof SettingsError ? error.faults : [String(error)]
     log.observe({ event: 'settings refused', faults })
@@ -120,7 +158,10 @@ interface Workers {
   /** Ends them for this reason. */
   abandon(reason: unknown): never
   tell(message: FromParent): void
-  stop(): Promise<void>
+  /** Says how many requests are under way, and resolves to how many of them were cut off. */
+  stop(onWait: (requests: number) => void): Promise<number>
+  /** What is under way is cut off now. */
+  stopAtOnce(): void
 }
 
 function startWorkers(count: number, settings: () => Settings, log: Log): Workers {
@@ -142,6 +183,7 @@ function startWorkers(count: number, settings: () => Settings, log: Log): Worker
     if (begun) send(worker, { kind: 'settings', settings: settings() })
     worker.on('message', (message: FromWorker) => {
       if (message.kind === 'failed') return reject(new Error(message.message))
+      if (message.kind !== 'listening') return
       serving = true
       resolve(message.addresses)
     })
@@ -149,7 +191,7 @@ function startWorkers(count: number, settings: () => Settings, log: Log): Worker
       if (stopping) return
       reject(new Error(`a worker ended (${signal ?? code}) before it listened`))
       if (!serving) return
-      log.observe({ event: 'worker ended', pid: worker.process.pid, code, signal })
+      log.observe({ event: 'worker ended', worker: worker.process.pid, code, signal })
       setTimeout(() => stopping || start(), Date.now() - startedMs < shortLifeMs ? 1000 : 0)
     }
     worker.once('exit', ended)
@@ -175,18 +217,46 @@ function startWorkers(count: number, settings: () => Settings, log: Log): Worker
     tell(message) {
       for (const worker of all()) send(worker, message)
     },
-    async stop() {
+    async stop(onWait) {
       stopping = true
-      const ended = all().map(worker => once(worker, 'exit'))
+      const farewells = all().map(farewell)
       this.tell({ kind: 'stop', boundMs: drainMs })
       const overdue = setTimeout(() => {
         for (const worker of all()) worker.process.kill('SIGKILL')
       }, drainMs + 5_000)
-      await Promise.all(ended)
+      void Promise.all(farewells.map(({ underWay }) => underWay)).then(counts => onWait(sum(counts)))
+      const unfinished = await Promise.all(farewells.map(each => each.unfinished))
       clearTimeout(overdue)
+      return sum(unfinished)
+    },
+    stopAtOnce() {
+      this.tell({ kind: 'stop at once' })
     },
   }
 }
+
+interface Farewell {
+  readonly underWay: Promise<number>
+  /** Resolves when the worker has ended. */
+  readonly unfinished: Promise<number>
+}
+
+/** What a worker that is told to stop says of its requests; of one that says nothing there were none. */
+function farewell(worker: Worker): Farewell {
+  const underWay = Promise.withResolvers<number>()
+  let unfinished = 0
+  worker.on('message', (message: FromWorker) => {
+    if (message.kind === 'stopping') underWay.resolve(message.underWay)
+    if (message.kind === 'stopped') unfinished = message.unfinished
+  })
+  const ended = once(worker, 'exit').then(() => {
+    underWay.resolve(0)
+    return unfinished
+  })
+  return { underWay: underWay.promise, unfinished: ended }
+}
+
+const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0)
 
 /** A worker that is ending may not hear it any more. */
 function send(worker: Worker, message: FromParent): void {
@@ -201,19 +271,4 @@ function repeat(
   const run = () => void job().catch(onError)
   run()
   return setInterval(run, everyMs).unref()
-}
-
-/** A unix socket whose server was killed stays behind, and is in the way of the next. */
-async function removeStaleSockets({ listen }: Settings): Promise<void> {
-  for (const address of listen) {
-    if (address.kind !== 'unix') continue
-    const refused = await new Promise<boolean>(resolve => {
-      const socket = net.connect({ path: address.path })
-      socket.once('connect', () => resolve(false))
-      socket.once('error', error => resolve('code' in error && error.code === 'ECONNREFUSED'))
-      socket.once('close', () => socket.destroy())
-      socket.once('connect', () => socket.destroy())
-    })
-    if (refused) await rm(address.path, { force: true })
-  }
 }

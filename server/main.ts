@@ -14,6 +14,7 @@ import type { Settings } from './config.ts'
 import { holdBody } from './held-body.ts'
 import { createHttpServer, type HttpLimits, usualLimits } from './http.ts'
 import type { Observe } from './observe.ts'
+import { bindFault } from './sockets.ts'
 
 /** What remembered records and small blobs may take of a process's memory. */
 const cacheBytes = 64 * 1024 * 1024
@@ -34,8 +35,10 @@ export interface Parts {
 export interface RunningServer {
   /** As clients write them: http://host:port or unix:/path. */
   readonly addresses: readonly string[]
-  /** Takes no new connections and resolves to how many requests were cut off because `boundMs` had passed. */
-  stop(boundMs: number): Promise<number>
+  /** How many requests wait for the end of their answers. */
+  underWay(): number
+  /** Takes no new connections, and cuts off at `late` what is under way. Resolves to how many requests that were. */
+  stop(late: AbortSignal): Promise<number>
 }
 
 export async function startServer({
@@ -67,9 +70,14 @@ export async function startServer({
     url: () => settings().url ?? '',
   }
   const handle = createApp(services).callback()
+  let underWay = 0
   const listening = settings().listen.map(async address => {
     const server = createHttpServer(
       (req, res) => {
+        underWay++
+        res.once('close', () => {
+          underWay--
+        })
         if (receiver) holdBody(req)
         void handle(req, res)
       },
@@ -81,20 +89,31 @@ export async function startServer({
   const servers = await Promise.all(listening)
   return {
     addresses: servers.map(({ address }) => address),
-    async stop(boundMs) {
-      const unfinished = await Promise.all(servers.map(({ server }) => drain(server, boundMs)))
-      return unfinished.reduce((sum, count) => sum + count, 0)
+    underWay: () => underWay,
+    async stop(late) {
+      let unfinished = 0
+      const cut = () => {
+        unfinished = underWay
+        for (const { server } of servers) server.closeAllConnections()
+      }
+      const drained = Promise.all(servers.map(({ server }) => drain(server)))
+      if (late.aborted) cut()
+      late.addEventListener('abort', cut, { once: true })
+      await drained
+      late.removeEventListener('abort', cut)
+      return unfinished
     },
   }
 }
 
 function listen(server: Server, address: ListenAddress): Promise<string> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject)
+    const refused = (cause: Error) => reject(new Error(bindFault(address, cause).text, { cause }))
+    server.once('error', refused)
     server.listen(
       address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port },
       () => {
-        server.off('error', reject)
+        server.off('error', refused)
         resolve(address.kind === 'unix' ? `unix:${address.path}` : urlOf(server.address()))
       },
     )
@@ -110,20 +129,8 @@ function urlOf(address: AddressInfo | string | null): string {
 /** How often connections whose request has ended are looked for. */
 const sweepMs = 100
 
-async function drain(server: Server, boundMs: number): Promise<number> {
-  const closed = new Promise<void>(resolve => server.close(() => resolve()))
+async function drain(server: Server): Promise<void> {
   const sweep = setInterval(() => server.closeIdleConnections(), sweepMs)
-  let late: NodeJS.Timeout | undefined
-  const bound = new Promise<void>(resolve => {
-    late = setTimeout(resolve, boundMs)
-  })
-  await Promise.race([closed, bound])
+  await new Promise<void>(resolve => server.close(() => resolve()))
   clearInterval(sweep)
-  clearTimeout(late)
-  const unfinished = await new Promise<number>(resolve =>
-    server.getConnections((_, count) => resolve(count ?? 0)),
-  )
-  server.closeAllConnections()
-  await closed
-  return unfinished
 }

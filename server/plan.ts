@@ -1,6 +1,7 @@
 /** What `serve` would do with the settings and the storage as they are, found out without changing anything. */
 import { type FolderReport, inspectFolder } from '../storage/format.ts'
-import { type LoadedSettings, workerCount } from './config.ts'
+import { type LoadedSettings, type Settings, SettingsError, workerCount } from './config.ts'
+import { findBindFault } from './sockets.ts'
 
 export interface ServePlan extends LoadedSettings {
   readonly folder: FolderReport
@@ -12,23 +13,28 @@ export interface ServePlan extends LoadedSettings {
 }
 
 export async function planServe(loaded: LoadedSettings): Promise<ServePlan> {
-  const folder = await inspectFolder(loaded.settings.data)
+  const { settings } = loaded
+  const folder = await inspectFolder(settings.data).catch(cause => {
+    throw new SettingsError([cause instanceof Error ? cause.message : String(cause)])
+  })
   return {
     ...loaded,
     folder,
-    workers: workerCount(loaded.settings),
+    workers: workerCount(settings),
     access: 'open: everyone on this machine may pull, push and delete',
-    faults: folderFaults(folder).map(fault => `data: ${folder.path} ${fault}`),
+    faults: [...folderFaults(folder), ...(await listenFaults(settings, folder))],
   }
 }
 
-function folderFaults({ state, writable, ownerPid, reason = '' }: FolderReport): string[] {
-  const because = reason && ` (${reason})`
-  if (state === 'foreign') return [`is no registry's folder${because}: name an empty one with --data`]
-  if (state === 'newer') return [`was written by a newer version of Slipway${because}: run that version`]
-  if (!writable && ownerPid === undefined) {
-    const want = state === 'absent' ? 'cannot be made' : 'cannot be written to'
-    return [`${want}${because}: give it to this user, or name another with --data`]
-  }
-  return []
+/** What the server that has the folder holds is free when it ends. */
+async function listenFaults({ listen }: Settings, { ownerPid }: FolderReport): Promise<string[]> {
+  const faults = await Promise.all(listen.map(findBindFault))
+  return faults.flatMap(fault => (fault && !(fault.inUse && ownerPid !== undefined) ? [fault.text] : []))
+}
+
+function folderFaults({ path, state, writable, ownerPid, reason }: FolderReport): string[] {
+  if (reason !== undefined) return [reason]
+  if (writable || ownerPid !== undefined) return []
+  const want = state === 'absent' ? 'cannot be made' : 'cannot be written to'
+  return [`data folder ${path} ${want}: give it to this user, or name another with --data`]
 }

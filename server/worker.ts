@@ -10,10 +10,13 @@ import { jsonLog } from './observe.ts'
 export type FromParent =
   | { readonly kind: 'settings'; readonly settings: Settings }
   | { readonly kind: 'stop'; readonly boundMs: number }
+  | { readonly kind: 'stop at once' }
 
 export type FromWorker =
   | { readonly kind: 'listening'; readonly addresses: readonly string[] }
   | { readonly kind: 'failed'; readonly message: string }
+  | { readonly kind: 'stopping'; readonly underWay: number }
+  | { readonly kind: 'stopped'; readonly unfinished: number }
 
 const tell = (message: FromWorker) => new Promise<void>(resolve => process.send?.(message, () => resolve()))
 
@@ -22,14 +25,17 @@ async function run(first: Settings): Promise<void> {
   const log = jsonLog(settings.log.level)
   const { observe } = log
   // Before it serves there is nothing to finish.
-  let stop = async (_boundMs: number): Promise<void> => process.exit(0)
+  let stop = async (): Promise<void> => process.exit(0)
+  const late = new AbortController()
   process.on('message', (message: FromParent) => {
     if (message.kind === 'settings') {
       settings = message.settings
       log.setLevel(settings.log.level)
       return
     }
-    stop(message.boundMs).catch(error => observe({ event: 'job failed', job: 'stop', error }))
+    if (message.kind === 'stop at once') return late.abort()
+    setTimeout(() => late.abort(), message.boundMs).unref()
+    stop().catch(error => observe({ event: 'job failed', job: 'stop', error }))
   })
 
   const { store, format, close } = await joinFolder(settings.data, settings)
@@ -43,9 +49,10 @@ async function run(first: Settings): Promise<void> {
     sender: 'sender' in sender ? sender.sender : undefined,
     receiver: 'sender' in sender ? receiver : undefined,
   })
-  stop = async boundMs => {
-    const unfinished = await server.stop(boundMs)
-    observe({ event: 'stopped', unfinished })
+  stop = async () => {
+    await tell({ kind: 'stopping', underWay: server.underWay() })
+    const unfinished = await server.stop(late.signal)
+    await tell({ kind: 'stopped', unfinished })
     if ('sender' in sender) await sender.sender.close()
     await receiver.close()
     await close()

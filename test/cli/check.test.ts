@@ -12,6 +12,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(cwd, { recursive: true }))
 
+const anyPort = ['--listen', '127.0.0.1:0']
 const broken = 'workers: 65\nlisten: 0.0.0.0\n'
 const brokenFaults = [
   'slipway.yaml:2: listen: expected host:port, [::1]:port or unix:/path, or a list of them, found "0.0.0.0"',
@@ -19,14 +20,14 @@ const brokenFaults = [
 ]
 
 it('says what serve would do, and where each value comes from', async () => {
-  writeFileSync(join(cwd, 'slipway.yaml'), 'sparse: any\nlisten: [127.0.0.1:5001, "[::1]:5001"]\n')
+  writeFileSync(join(cwd, 'slipway.yaml'), 'sparse: any\nlisten: [127.0.0.1:0, 127.0.0.2:0]\n')
   const options = { cwd, env: { SLIPWAY_LIMITS_MANIFEST: '8MiB', SLIPWAY_WORKERS: '3' } }
   const { status, stdout, stderr } = await slipway(['check', '--log-level', 'warn'], options)
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
   const expected = [
     ['settings', 'slipway.yaml'],
     ['access', 'open: everyone on this machine may pull, push and delete'],
-    ['listen', '127.0.0.1:5001, [::1]:5001', '(slipway.yaml:2)'],
+    ['listen', '127.0.0.1:0, 127.0.0.2:0', '(slipway.yaml:2)'],
     ['url', 'not set'],
     ['data', join(cwd, 'data')],
     ['', expect.stringMatching(/^not there; serve makes it; .*[0-9]\S*iB free$/)],
@@ -45,19 +46,19 @@ it('says what serve would do, and where each value comes from', async () => {
 })
 
 it('changes nothing', async () => {
-  expect(await slipway(['check'], { cwd })).toMatchObject({ status: 0 })
+  expect(await slipway(['check', ...anyPort], { cwd })).toMatchObject({ status: 0 })
   expect(readdirSync(cwd)).toEqual([])
 })
 
 it('prints one JSON object when asked', async () => {
-  const { status, stdout } = await slipway(['check', '--json', '--data=.'], { cwd })
+  const { status, stdout } = await slipway(['check', '--json', '--data=.', ...anyPort], { cwd })
   expect(status).toBe(0)
   expect(JSON.parse(stdout)).toEqual({
     ok: true,
     faults: [],
     file: null,
     settings: {
-      listen: [{ kind: 'tcp', host: '127.0.0.1', port: 5000 }],
+      listen: [{ kind: 'tcp', host: '127.0.0.1', port: 0 }],
       data: cwd,
       workers: 'auto',
       durability: 'full',
@@ -66,7 +67,7 @@ it('prints one JSON object when asked', async () => {
       log: { level: 'info' },
     },
     workers: expect.any(Number),
-    sources: { data: '--data' },
+    sources: { data: '--data', listen: '--listen' },
     folder: { path: cwd, state: 'empty', writable: true, freeBytes: expect.any(Number) },
     access: 'open: everyone on this machine may pull, push and delete',
   })
@@ -91,10 +92,12 @@ describe('ends with 3', () => {
 
   it('when the folder holds something else', async () => {
     writeFileSync(join(cwd, 'holiday.jpg'), '')
-    const { status, stdout } = await slipway(['check', '--data', '.'], { cwd })
+    const { status, stdout } = await slipway(['check', '--data', '.', ...anyPort], { cwd })
     expect(status).toBe(3)
     expect(stdout.split('\n').slice(-3, -1)).toEqual([
-      expect.stringMatching(/^data: \S+ is no registry's folder.*: name an empty one with --data$/),
+      expect.stringMatching(
+        /^data folder \S+ holds other files \(holiday\.jpg\): name an empty folder with --data$/,
+      ),
       '1 fault: serve would refuse to start',
     ])
   })

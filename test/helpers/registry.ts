@@ -60,7 +60,7 @@ export async function startRegistry(overrides: RegistryOverrides = {}): Promise<
     settings,
     observations,
     async [Symbol.asyncDispose]() {
-      await server.stop(0)
+      await server.stop(AbortSignal.abort())
       await store.close()
     },
   }

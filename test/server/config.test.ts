@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { needRestart, reloadable, settingList, workerCount } from '../../server/config.ts'
+import { reloadable, settingChanges, settingList, workerCount } from '../../server/config.ts'
 import { faults, load } from '../helpers/settings.ts'
 
 const tcp = (host: string, port: number) => ({ kind: 'tcp', host, port })
@@ -174,7 +174,7 @@ describe('the address to listen on', () => {
     'reg.local:1',
   ])('may not be %s, which other machines reach', listen => {
     expect(faults({ flags: { listen } })).toEqual([
-      `--listen: listen: ${listen} is open to other machines, and this version serves this machine only: ` +
+      `--listen: ${listen} is open to other machines, and this version serves this machine only: ` +
         'listen on 127.0.0.1 and put a proxy with TLS and authentication before it',
     ])
   })
@@ -208,7 +208,9 @@ describe('settings that changed', () => {
     const common = { SLIPWAY_DATA: '/srv/data' }
     const before = load({ env: common }).settings
     const after = load({ env: { ...common, [env]: changed[name] } }).settings
-    expect(needRestart(before, after)).toEqual(reloadable.includes(name) ? [] : [name])
+    expect(settingChanges(before, after)).toEqual(
+      reloadable.includes(name) ? { taken: [name], needRestart: [] } : { taken: [], needRestart: [name] },
+    )
   })
 
   it('need no restart for the log level, what may be missing, and limits', () => {
