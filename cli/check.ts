@@ -18,7 +18,7 @@ export async function check(flags: SettingFlags, { json, print }: Output): Promi
     print(json ? toJson(plan) : toText(plan))
     return plan.faults.length > 0 ? 'found' : 'done'
   } catch (error) {
-    if (!(error instanceof SettingsError)) throw error
+    if (!(error instanceof SettingsError) || error.isMisuse) throw error
     print(json ? JSON.stringify({ ok: false, faults: error.faults }) : faultsToText(error.faults))
     return 'found'
   }

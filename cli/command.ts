@@ -10,6 +10,8 @@ export type Outcome = 'done' | 'found' | 'no'
 export interface Option extends ParseArgsOptionDescriptor {
   /** What stands for its value in --help. */
   readonly value?: string
+  /** All values that it may have; any where nothing is said. */
+  readonly values?: readonly string[]
   readonly does: string
 }
 
@@ -59,6 +61,7 @@ export function command<const O extends Options>(description: CommandDescription
       ].join('\n'),
     run: async args => {
       const { values, positionals } = parse(args, options, operands)
+      refuseStrangers(values, options)
       return run(values, counted(positionals, operands))
     },
   }
@@ -83,6 +86,14 @@ function parse<const O extends Options>(
     return parseArgs({ args: [...args], options, strict: true, allowPositionals: operands.length > 0 })
   } catch (error) {
     throw explain(error, options) ?? error
+  }
+}
+
+function refuseStrangers(values: Readonly<Record<string, unknown>>, options: Options): void {
+  for (const [name, { values: known }] of Object.entries(options)) {
+    const value = values[name]
+    if (known && typeof value === 'string' && !known.includes(value))
+      throw new UsageError(`--${name}: expected one of ${known.join(', ')}, found ${JSON.stringify(value)}`)
   }
 }
 

@@ -18,6 +18,9 @@ interface CopyFlags {
   readonly 'plain-http'?: boolean | undefined
   readonly 'src-plain-http'?: boolean | undefined
   readonly 'dst-plain-http'?: boolean | undefined
+  readonly tls?: boolean | undefined
+  readonly 'src-tls'?: boolean | undefined
+  readonly 'dst-tls'?: boolean | undefined
   readonly platform?: string | undefined
 }
 
@@ -30,14 +33,14 @@ export async function copy(
 ): Promise<Outcome> {
   const [source, target] = [operand(src, parseImageReference), operand(dst, parseImageReference)]
   const platform = flags.platform === undefined ? undefined : platformOf(flags.platform)
-  const plain = (side: boolean | undefined) => ({ 'plain-http': flags['plain-http'] ?? side })
   const canMount = source.host === target.host
-  const from = openRegistry(
-    source.host,
-    plain(flags['src-plain-http'] ?? (canMount && flags['dst-plain-http'])),
-  )
+  const of = (...sides: readonly ('src' | 'dst')[]) => ({
+    'plain-http': flags['plain-http'] ?? sides.some(side => flags[`${side}-plain-http`]),
+    tls: flags.tls ?? sides.some(side => flags[`${side}-tls`]),
+  })
   // One client for both sides logs in once.
-  const to = canMount ? from : openRegistry(target.host, plain(flags['dst-plain-http']))
+  const from = openRegistry(source.host, canMount ? of('src', 'dst') : of('src'))
+  const to = canMount ? from : openRegistry(target.host, of('dst'))
   const repository = from.repository(source.name)
   const image = await imageFor(repository, referenceOf(source), platform, untilDone)
   const as = nameOf(source, target, image.digest)

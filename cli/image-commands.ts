@@ -44,7 +44,9 @@ export const imageCommands = (print: Print) =>
     }),
     tag: command({
       summary: 'give an image more tags in its repository',
-      details: ['No layer moves. Prints the digest.'],
+      details: [
+        'No layer moves. Prints the digest. A NEWTAG may be a whole reference too, in the same repository.',
+      ],
       options: clientOptions,
       operands: ['REF', 'NEWTAG…'],
       example: 'slipway tag localhost:5000/team/app:1.4.2 1.4 latest',
@@ -54,14 +56,14 @@ export const imageCommands = (print: Print) =>
       },
     }),
     rm: command({
-      summary: 'remove a tag, or an image with all its tags',
+      summary: 'remove tags, or images with all their tags',
       details: ['HOST/NAME:TAG removes that tag; HOST/NAME@DIGEST removes the image and every tag on it.'],
       options: clientOptions,
-      operands: ['REF'],
+      operands: ['REF…'],
       example: 'slipway rm localhost:5000/team/app:old',
-      run: async (flags, [reference = '']) => {
+      run: async (flags, references) => {
         const { remove } = await import('./remove.ts')
-        return remove(reference, flags, print)
+        return remove(references, flags, print)
       },
     }),
     copy: command({
@@ -75,6 +77,9 @@ export const imageCommands = (print: Print) =>
         'plain-http': { type: 'boolean', does: 'no TLS to either; on this machine none is expected anyway' },
         'src-plain-http': { type: 'boolean', does: 'no TLS to the registry of SRC' },
         'dst-plain-http': { type: 'boolean', does: 'no TLS to the registry of DST' },
+        tls: { type: 'boolean', does: 'TLS to both, on this machine too' },
+        'src-tls': { type: 'boolean', does: 'TLS to the registry of SRC' },
+        'dst-tls': { type: 'boolean', does: 'TLS to the registry of DST' },
         platform: { type: 'string', value: 'OS/ARCH[/VARIANT]', does: 'copy the image of one platform only' },
       },
       operands: ['SRC', 'DST'],

@@ -14,8 +14,10 @@ export async function listRepositories(where: string, flags: ListFlags, print: P
   const { host, prefix } = operand(where, parseWhere)
   const isBelow = (name: string) => prefix === undefined || name === prefix || name.startsWith(`${prefix}/`)
   const pages = openRegistry(host, flags).repositories(untilDone)
-  const repositories = await printed(pages, isBelow, flags, print)
+  const { found, all: repositories } = await printed(pages, isBelow, flags, print)
   if (flags.json) print(JSON.stringify({ host, repositories }))
+  else if (!found)
+    reportNothing(`${host} has no repositories${prefix === undefined ? '' : ` below ${prefix}`}`)
   return 'done'
 }
 
@@ -23,8 +25,9 @@ export async function listRepositories(where: string, flags: ListFlags, print: P
 export async function listTags(where: string, flags: ListFlags, print: Print): Promise<Outcome> {
   const { host, name } = operand(where, parseRepositoryReference)
   const pages = openRegistry(host, flags).repository(name).tags(untilDone)
-  const tags = await printed(pages, () => true, flags, print)
+  const { found, all: tags } = await printed(pages, () => true, flags, print)
   if (flags.json) print(JSON.stringify({ host, name, tags }))
+  else if (!found) reportNothing(`${host}/${name} has no tags`)
   return 'done'
 }
 
@@ -35,18 +38,25 @@ function parseWhere(text: string) {
   return { host, prefix: prefix === '' ? undefined : parseRepositoryName(prefix) }
 }
 
+/** For people: what reads the list sees that it is empty. */
+function reportNothing(text: string): void {
+  process.stderr.write(`slipway: ${text}\n`)
+}
+
 /** Prints names as they come, or collects them for one object. */
 async function printed(
   pages: AsyncIterable<readonly string[]>,
   isWanted: (name: string) => boolean,
   { json = false }: ListFlags,
   print: Print,
-): Promise<readonly string[]> {
+): Promise<{ readonly found: boolean; readonly all: readonly string[] }> {
   const all: string[] = []
+  let found = false
   for await (const page of pages) {
     const wanted = page.filter(isWanted)
+    found ||= wanted.length > 0
     if (json) all.push(...wanted)
     else if (wanted.length > 0) print(wanted.join('\n'))
   }
-  return all
+  return { found, all }
 }

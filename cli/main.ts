@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** The command line: which commands there are, and what their ends mean to a shell. */
 import { enableCompileCache } from 'node:module'
 import { fileURLToPath } from 'node:url'
@@ -29,7 +28,9 @@ const commands: Readonly<Record<string, Command>> = {
   check: command({
     summary: 'say what serve would do; changes nothing',
     details: [
-      'Reads the settings and looks at the storage. Ends with 0, or with 3 when serve would refuse to start.',
+      'Reads the settings, looks at the storage and tries the addresses. Ends with 0, or with 3 when serve would',
+      'refuse to start. A server that runs on the same folder is named and is no fault: settings can be checked',
+      'beside it.',
     ],
     options: { ...settingOptions, json: jsonOption },
     example: 'slipway check --config /etc/slipway/slipway.yaml',
@@ -99,6 +100,13 @@ function printed(text: string): Outcome {
   return 'done'
 }
 
+/** Also a SettingsError may be; most commands do not load what it is made of. */
+function isMisuse(error: unknown): boolean {
+  return (
+    error instanceof UsageError || (isNativeError(error) && 'isMisuse' in error && error.isMisuse === true)
+  )
+}
+
 function report(error: unknown, args: readonly string[]): void {
   const asksForStack = /(?:^|\s)--log-level[= ](?:debug|trace)(?:\s|$)/.test(args.join(' '))
   const message = isNativeError(error) ? error.message : String(error)
@@ -121,5 +129,5 @@ try {
 } catch (error) {
   report(error, args)
   // Not by exitCode: what the command left running must not keep a failed one alive.
-  process.exit(error instanceof UsageError ? statuses.misused : statuses.failed)
+  process.exit(isMisuse(error) ? statuses.misused : statuses.failed)
 }

@@ -28,5 +28,11 @@ export const jsonOption = { type: 'boolean', does: 'print one JSON object' } as 
 /** Of the commands that ask a registry. */
 export const clientOptions = {
   'plain-http': { type: 'boolean', does: 'no TLS; on this machine none is expected anyway' },
-  'log-level': { type: 'string', value: 'LEVEL', does: 'debug: say where it failed' },
+  tls: { type: 'boolean', does: 'TLS, on this machine too' },
+  'log-level': {
+    type: 'string',
+    value: 'LEVEL',
+    values: ['trace', 'debug', 'info', 'warn', 'error'],
+    does: 'debug: say where it failed',
+  },
 } as const satisfies Record<string, Option>

@@ -8,10 +8,14 @@ import { UsageError } from './usage.ts'
 
 export interface ClientFlags {
   readonly 'plain-http'?: boolean | undefined
+  readonly tls?: boolean | undefined
 }
 
-export function openRegistry(host: string, { 'plain-http': plainHttp = false }: ClientFlags): RegistryClient {
-  return registryClient(host, { plainHttp, credentials: dockerCredentials(dockerFolder()) })
+export function openRegistry(host: string, flags: ClientFlags): RegistryClient {
+  const { 'plain-http': plainHttp = false, tls = false } = flags
+  if (plainHttp && tls)
+    throw new UsageError(`--tls and --plain-http exclude each other: give ${host} one of them`)
+  return registryClient(host, { plainHttp, tls, credentials: dockerCredentials(dockerFolder()) })
 }
 
 /** Nothing ends a command early but a signal to its process. */

@@ -6,21 +6,25 @@ import type { Outcome } from './command.ts'
 import { type ClientFlags, openRegistry, operand, untilDone } from './registries.ts'
 import { UsageError } from './usage.ts'
 
-/** Removes a tag, or a manifest with all its tags. */
+/** Removes tags, or manifests with all their tags. Nothing goes unless every one is named as it should be. */
 export async function remove(
-  text: string,
+  texts: readonly string[],
   flags: ClientFlags,
   print: (text: string) => void,
 ): Promise<Outcome> {
-  const image = operand(text, parseImageReference)
-  const reference = onlyReference(image, text)
-  const repository = openRegistry(image.host, flags).repository(image.name)
-  try {
-    await repository.manifests.remove(reference, untilDone)
-  } catch (error) {
-    throw (await explained(error, image, reference, repository)) ?? error
+  const images = texts.map(text => {
+    const image = operand(text, parseImageReference)
+    return { image, reference: onlyReference(image, text) }
+  })
+  for (const { image, reference } of images) {
+    const repository = openRegistry(image.host, flags).repository(image.name)
+    try {
+      await repository.manifests.remove(reference, untilDone)
+    } catch (error) {
+      throw (await explained(error, image, reference, repository)) ?? error
+    }
+    print(`removed ${formatImage(image, reference)}`)
   }
-  print(`removed ${formatImage(image, reference)}`)
   return 'done'
 }
 

@@ -101,13 +101,11 @@ function findingsAbout(rule: Rule, { state }: View, { settings }: RegistryFolder
 }
 
 /** Whoever a rule names may come later; more often the name is misspelt. */
-function strangersIn(rule: Rule, view: View): readonly Finding[] {
+function strangersIn(rule: Rule, view: View): readonly Pick<Finding, 'severity' | 'message'>[] {
   return rule.to.flatMap(who => {
     if (who.kind !== 'user' && who.kind !== 'robot') return []
     const isThere = who.kind === 'user' && view.user(who.name) !== undefined
     if (isThere || view.principal({ kind: who.kind, name: who.name })) return []
-    return [
-      { severity: 'warning', about: rule.text, message: `no ${who.kind} is called ${who.name} yet` } as const,
-    ]
+    return [{ severity: 'warning', message: `no ${who.kind} is called ${who.name} yet` } as const]
   })
 }

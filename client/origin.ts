@@ -4,10 +4,13 @@ import { ClientError } from './client-error.ts'
 import { dockerHub } from './image-reference.ts'
 
 /** HTTPS, but for this machine, where nobody listens in, and where the user says otherwise. */
-export function registryUrl(host: string, { plainHttp = false }: { readonly plainHttp?: boolean }): URL {
+export function registryUrl(
+  host: string,
+  { plainHttp = false, tls = false }: { readonly plainHttp?: boolean; readonly tls?: boolean },
+): URL {
   const authority = host === dockerHub ? 'registry-1.docker.io' : host
   const url = new URL(`https://${authority}`)
-  return plainHttp || isLoopback(url.hostname) ? new URL(`http://${authority}`) : url
+  return plainHttp || (isLoopback(url.hostname) && !tls) ? new URL(`http://${authority}`) : url
 }
 
 /**

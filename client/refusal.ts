@@ -7,9 +7,10 @@ const maxTextLength = 300
 
 /** An answer that is not what was asked for, in one line. `what` says what was asked. */
 export async function refusal(what: string, answer: Answer): Promise<ClientError> {
-  const said = await textOf(answer)
+  const bytes = await readAll(answer, maxErrorBytes).catch(() => Buffer.alloc(0))
+  const said = textOf(bytes)
   const wait = /^\d{1,6}$/.exec(answer.headers['retry-after'] ?? '')
-  const advice = wait ? `: try again in ${wait[0]} s` : (hints[answer.status] ?? '')
+  const advice = wait ? `: try again in ${wait[0]} s` : (hints[answer.status] ?? tlsHint(answer, bytes))
   return new ClientError(`${what}: ${answer.status}${said && ` ${said}`}${advice}`, { status: answer.status })
 }
 
@@ -18,9 +19,14 @@ const hints: Readonly<Record<number, string>> = {
   429: ': try again later',
 }
 
+/** What nginx and Go answer to plain HTTP where they expect TLS. */
+function tlsHint({ status, url }: Answer, bytes: Buffer): string {
+  const wantsTls = status === 400 && url.protocol === 'http:' && /\bHTTPS\b/.test(bytes.toString())
+  return wantsTls ? ': it speaks TLS: use --tls' : ''
+}
+
 /** The errors that the distribution specification prescribes (Error Codes), or nothing. */
-async function textOf(answer: Answer): Promise<string> {
-  const bytes = await readAll(answer, maxErrorBytes).catch(() => Buffer.alloc(0))
+function textOf(bytes: Buffer): string {
   const all = errorsIn(bytes).flatMap(({ code, message }) => {
     const words = [code, message].filter(word => typeof word === 'string' && word !== '')
     return words.length > 0 ? [words.join(': ')] : []

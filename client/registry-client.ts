@@ -28,16 +28,14 @@ export interface RepositoryClient extends RepositoryReference {
 
 export interface ClientOptions {
   readonly credentials: CredentialSource
-  /** No TLS. This machine is asked without it anyway. */
+  /** No TLS. This machine is asked without it anyway, unless `tls` is set. */
   readonly plainHttp?: boolean
+  readonly tls?: boolean
 }
 
 /** `host` is as in an image reference. Nothing is asked before something is wanted. */
-export function registryClient(
-  host: string,
-  { credentials, plainHttp = false }: ClientOptions,
-): RegistryClient {
-  const registry = session(registryUrl(host, { plainHttp }), host, credentials)
+export function registryClient(host: string, { credentials, ...transport }: ClientOptions): RegistryClient {
+  const registry = session(registryUrl(host, transport), host, credentials)
   return {
     url: registry.url,
     async ping(io) {

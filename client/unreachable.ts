@@ -6,15 +6,24 @@ export function unreachable(url: URL, error: unknown): unknown {
   if (!isNativeError(error) || error instanceof ClientError || !('code' in error)) return error
   const code = String(error.code)
   const reason = code.startsWith('HPE_') ? 'it does not speak HTTP' : (reasons[code] ?? error.message)
-  return new ClientError(`${url.host} cannot be reached: ${reason}`, { cause: error })
+  const advice = url.protocol === 'http:' ? (perhapsTls[reason] ?? '') : ''
+  return new ClientError(`${url.host} cannot be reached: ${reason}${advice}`, { cause: error })
+}
+
+const cutOff = 'it ended the connection: try again'
+
+/** What a server that expects TLS makes of plain HTTP. */
+const perhapsTls: Readonly<Record<string, string>> = {
+  'it does not speak HTTP': ': use --tls if it is meant to speak TLS',
+  [cutOff]: ', or use --tls if it is meant to speak TLS',
 }
 
 const reasons: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nothing listens there: check the host and the port',
   ENOTFOUND: 'there is no such host: check its name',
   EAI_AGAIN: 'its name cannot be looked up now: check the network',
-  ECONNRESET: 'it ended the connection: try again',
-  EPIPE: 'it ended the connection: try again',
+  ECONNRESET: cutOff,
+  EPIPE: cutOff,
   ETIMEDOUT: 'it does not answer: check the network',
   EHOSTUNREACH: 'there is no way to it: check the network',
   ENETUNREACH: 'there is no way to it: check the network',

@@ -22,7 +22,8 @@ export const schema = z.strictObject({
       accepts: 'http:// or https:// and a host, without a path',
       does:
         'What clients call this registry, such as https://reg.acme.dev. Set it when a proxy stands before it: links ' +
-        'in answers begin with it, and never with what a request claims in its Host header.',
+        'in answers begin with it, and never with what a request claims in its Host header. Then all clients are to use ' +
+        'it: one that pushes through another address is sent to this one for its uploads.',
     }),
   tls: z
     .strictObject({

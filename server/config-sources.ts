@@ -98,7 +98,7 @@ export function describeIssues(
     // Which entry of a list it is, the line says.
     const words = issue.path.filter(word => typeof word !== 'number').map(String)
     const name = words.join('.')
-    const line = (says: string) => [source.where(issue.path), name, says].filter(Boolean).join(': ')
+    const line = (says: string) => `${placeOf(source.where(issue.path), name)}: ${says}`
     if (issue.code === 'unrecognized_keys') {
       const section = words.map(word => `${word}.`).join('')
       const known = setting?.fields ? Object.keys(setting.fields) : keysAt(settings, issue.path)
@@ -117,6 +117,11 @@ export function describeIssues(
       `settings (${keysAt(settings, issue.path).join(', ')})`
     return line(`expected ${accepts}, found ${found(issue.input)}`)
   })
+}
+
+/** Where a setting stands, and its name unless that is the flag's. */
+export function placeOf(where: string, name: string): string {
+  return name === '' || where.startsWith('--') ? where : `${where}: ${name}`
 }
 
 /** The value that a source has for a setting. */

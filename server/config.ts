@@ -13,6 +13,7 @@ import {
   environmentSource,
   fileSource,
   flagSource,
+  placeOf,
   type Setting,
   type SettingFlags,
   treeOf,
@@ -40,10 +41,13 @@ export interface LoadedSettings {
 export class SettingsError extends Error {
   override readonly name = 'SettingsError'
   readonly faults: readonly string[]
+  /** Whether a flag is among what is wrong: each fault begins with the place where it stands. */
+  readonly isMisuse: boolean
 
   constructor(faults: readonly string[]) {
     super(faults.join('\n'))
     this.faults = faults
+    this.isMisuse = faults.some(fault => fault.startsWith('--'))
   }
 }
 
@@ -91,7 +95,7 @@ export function loadSettings(options: LoadOptions = {}): LoadedSettings {
     // What stands inside a setting has a line of its own.
     const origin = settingList.find(setting => setting.path.every((word, depth) => word === path[depth]))
     const name = path.filter(word => typeof word !== 'number').join('.')
-    return `${origins.get(origin?.name ?? name)?.source.where(path) ?? 'default'}: ${name}: ${fault}`
+    return `${placeOf(origins.get(origin?.name ?? name)?.source.where(path) ?? 'default', name)}: ${fault}`
   }
   refuse(conflicts(settings).map(placed))
   const findings = lint({ ...accessOf(settings), nowMs: Date.now() }).map(
@@ -131,13 +135,30 @@ export const reloadable: readonly string[] = settingList
   .filter(setting => setting.reloadable)
   .map(({ name }) => name)
 
-/** Names of the settings that differ and take a restart. */
-export function needRestart(before: Settings, after: Settings): string[] {
-  // Settings that take a restart have the same path in the file and in Settings.
-  const differs = ({ path }: Setting) => !isDeepStrictEqual(valueAt(before, path), valueAt(after, path))
-  const restarts = ({ path, reloadable }: Setting) =>
+export interface SettingChanges {
+  /** Names of the settings that differ and are taken on SIGHUP. */
+  readonly taken: readonly string[]
+  /** Names of those that differ and take a restart. */
+  readonly needRestart: readonly string[]
+}
+
+export function settingChanges(before: Settings, after: Settings): SettingChanges {
+  const waits = ({ path, reloadable }: Setting) =>
     !reloadable || (path[0] === 'tls' && hasTls(before) !== hasTls(after))
-  return settingList.filter(setting => restarts(setting) && differs(setting)).map(({ name }) => name)
+  const changed = settingList.filter(
+    ({ path }) => !isDeepStrictEqual(settingIn(before, path), settingIn(after, path)),
+  )
+  const [needRestart, taken] = [changed.filter(waits), changed.filter(setting => !waits(setting))]
+  return { taken: taken.map(({ name }) => name), needRestart: needRestart.map(({ name }) => name) }
+}
+
+/** The value of a setting; in Settings `upload_ttl` is called `uploadTtlMs`. */
+function settingIn(settings: object, path: readonly string[]): unknown {
+  return path.reduce<unknown>((section = {}, word) => {
+    const name = word.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+    const keys = Object.keys(section as object)
+    return valueAt(section, [keys.find(key => key.replace(/(?:Bytes|Ms)$/, '') === name) ?? name])
+  }, settings)
 }
 
 /** Settings as a running server takes them: those that need a restart stay. */

@@ -19,6 +19,7 @@ import { holdBody } from './held-body.ts'
 import { createHttpServer, type HttpLimits, usualLimits } from './http.ts'
 import type { Observe } from './observe.ts'
 import { type RequestRates, requestRates } from './request-rates.ts'
+import { bindFault } from './sockets.ts'
 
 /** What remembered records and small blobs may take of a process's memory. */
 const cacheBytes = 64 * 1024 * 1024
@@ -48,8 +49,10 @@ export interface RunningServer {
   readonly addresses: readonly string[]
   /** Connections from now on are served with this one; those that are there go on. */
   renew(certificate: Certificate): void
-  /** Takes no new connections and resolves to how many requests were cut off because `boundMs` had passed. */
-  stop(boundMs: number): Promise<number>
+  /** How many requests wait for the end of their answers. */
+  underWay(): number
+  /** Takes no new connections, and cuts off at `late` what is under way. Resolves to how many requests that were. */
+  stop(late: AbortSignal): Promise<number>
 }
 
 export async function startServer({
@@ -95,9 +98,14 @@ export async function startServer({
     url,
   }
   const handle = createApp(services).callback()
+  let underWay = 0
   const listening = settings().listen.map(async address => {
     const server = createHttpServer(
       (req, res) => {
+        underWay++
+        res.once('close', () => {
+          underWay--
+        })
         if (receiver) holdBody(req)
         void handle(req, res)
       },
@@ -114,21 +122,32 @@ export async function startServer({
       for (const { server } of servers)
         if (server instanceof TlsServer) server.setSecureContext(secureOptions(next))
     },
-    async stop(boundMs) {
-      const unfinished = await Promise.all(servers.map(({ server }) => drain(server, boundMs)))
+    underWay: () => underWay,
+    async stop(late) {
+      let unfinished = 0
+      const cut = () => {
+        unfinished = underWay
+        for (const { server } of servers) server.closeAllConnections()
+      }
+      const drained = Promise.all(servers.map(({ server }) => drain(server)))
+      if (late.aborted) cut()
+      late.addEventListener('abort', cut, { once: true })
+      await drained
+      late.removeEventListener('abort', cut)
       await access.close()
-      return unfinished.reduce((sum, count) => sum + count, 0)
+      return unfinished
     },
   }
 }
 
 function listen(server: Server | TlsServer, address: ListenAddress): Promise<string> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject)
+    const refused = (cause: Error) => reject(new Error(bindFault(address, cause).text, { cause }))
+    server.once('error', refused)
     server.listen(
       address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port },
       () => {
-        server.off('error', reject)
+        server.off('error', refused)
         resolve(address.kind === 'unix' ? `unix:${address.path}` : urlOf(server))
       },
     )
@@ -145,20 +164,8 @@ function urlOf(server: Server | TlsServer): string {
 /** How often connections whose request has ended are looked for. */
 const sweepMs = 100
 
-async function drain(server: Server | TlsServer, boundMs: number): Promise<number> {
-  const closed = new Promise<void>(resolve => server.close(() => resolve()))
+async function drain(server: Server | TlsServer): Promise<void> {
   const sweep = setInterval(() => server.closeIdleConnections(), sweepMs)
-  let late: NodeJS.Timeout | undefined
-  const bound = new Promise<void>(resolve => {
-    late = setTimeout(resolve, boundMs)
-  })
-  await Promise.race([closed, bound])
+  await new Promise<void>(resolve => server.close(() => resolve()))
   clearInterval(sweep)
-  clearTimeout(late)
-  const unfinished = await new Promise<number>(resolve =>
-    server.getConnections((_, count) => resolve(count ?? 0)),
-  )
-  server.closeAllConnections()
-  await closed
-  return unfinished
 }

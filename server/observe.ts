@@ -29,7 +29,7 @@ export type Observation =
   | { readonly event: 'receiver lost'; readonly error: unknown }
   | { readonly event: 'purged'; readonly uploads: number }
   | { readonly event: 'job failed'; readonly job: string; readonly error: unknown }
-  | { readonly event: 'settings'; readonly needRestart: readonly string[] }
+  | { readonly event: 'settings'; readonly taken: readonly string[]; readonly needRestart: readonly string[] }
   | { readonly event: 'settings refused'; readonly faults: readonly string[] }
   | { readonly event: 'settings doubtful'; readonly warnings: readonly string[] }
   /** Files that settings name, after they have changed. */
@@ -37,7 +37,7 @@ export type Observation =
   | { readonly event: 'files refused'; readonly faults: readonly string[] }
   | {
       readonly event: 'worker ended'
-      readonly pid: number | undefined
+      readonly worker: number | undefined
       readonly code: number | null
       readonly signal: string | null
     }

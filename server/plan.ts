@@ -5,9 +5,39 @@ import { accessKey } from '../storage/layout.ts'
 import { peek } from '../storage/peek.ts'
 import { decodeRecord } from '../storage/record.ts'
 import { isOpen } from './access-settings.ts'
-import { hasTls, type LoadedSettings, type Settings, workerCount } from './config.ts'
+import { hasTls, type LoadedSettings, type Settings, SettingsError, workerCount } from './config.ts'
+import { placeOf } from './config-sources.ts'
 import { listeningFaults } from './listening.ts'
 import { type NamedFiles, type ReadFiles, readNamedFiles } from './named-files.ts'
+import { findBindFault } from './sockets.ts'
+
+export interface ServePlan extends LoadedSettings {
+  readonly folder: FolderReport
+  readonly workers: number
+  /** Who may do what. */
+  readonly access: string
+  readonly files: NamedFiles
+  /** Why `serve` would refuse, one line each. */
+  readonly faults: readonly string[]
+}
+
+export async function planServe(loaded: LoadedSettings): Promise<ServePlan> {
+  const { settings } = loaded
+  const folder = await inspectFolder(settings.data).catch(cause => {
+    throw new SettingsError([cause instanceof Error ? cause.message : String(cause)])
+  })
+  const users = await hasUsers(settings.data)
+  const { files, faults, warnings } = examine(loaded, users)
+  return {
+    ...loaded,
+    warnings,
+    files,
+    folder,
+    workers: workerCount(settings),
+    access: accessText(settings, users),
+    faults: [...faults, ...folderFaults(folder), ...(await listenFaults(settings, folder))],
+  }
+}
 
 /**
  * Whether people, machines or rules are kept in the folder, which closes the registry to everybody else. False where that
@@ -29,7 +59,7 @@ export function examine(loaded: LoadedSettings, users: boolean): ReadFiles {
     isOpen: isOpen(settings, users),
     tls: hasTls(settings),
     insecure: settings.insecure,
-  }).map(fault => `${sources.get('listen') ?? 'default'}: listen: ${fault}`)
+  }).map(fault => `${placeOf(sources.get('listen') ?? 'default', 'listen')}: ${fault}`)
   return { files, faults: [...faults, ...listening], warnings: [...loaded.warnings, ...warnings] }
 }
 
@@ -41,39 +71,15 @@ export function accessText(settings: Settings, users: boolean): string {
   return 'delete ** signed-in: every user may pull, push and delete, as there is no rule'
 }
 
-export interface ServePlan extends LoadedSettings {
-  readonly folder: FolderReport
-  readonly workers: number
-  /** Who may do what. */
-  readonly access: string
-  readonly files: NamedFiles
-  /** Why `serve` would refuse, one line each. */
-  readonly faults: readonly string[]
+/** What the server that has the folder holds is free when it ends. */
+async function listenFaults({ listen }: Settings, { ownerPid }: FolderReport): Promise<string[]> {
+  const faults = await Promise.all(listen.map(findBindFault))
+  return faults.flatMap(fault => (fault && !(fault.inUse && ownerPid !== undefined) ? [fault.text] : []))
 }
 
-export async function planServe(loaded: LoadedSettings): Promise<ServePlan> {
-  const { settings } = loaded
-  const folder = await inspectFolder(settings.data)
-  const users = await hasUsers(settings.data)
-  const { files, faults, warnings } = examine(loaded, users)
-  return {
-    ...loaded,
-    warnings,
-    files,
-    folder,
-    workers: workerCount(settings),
-    access: accessText(settings, users),
-    faults: [...faults, ...folderFaults(folder).map(fault => `data: ${folder.path} ${fault}`)],
-  }
-}
-
-function folderFaults({ state, writable, ownerPid, reason = '' }: FolderReport): string[] {
-  const because = reason && ` (${reason})`
-  if (state === 'foreign') return [`is no registry's folder${because}: name an empty one with --data`]
-  if (state === 'newer') return [`was written by a newer version of Slipway${because}: run that version`]
-  if (!writable && ownerPid === undefined) {
-    const want = state === 'absent' ? 'cannot be made' : 'cannot be written to'
-    return [`${want}${because}: give it to this user, or name another with --data`]
-  }
-  return []
+function folderFaults({ path, state, writable, ownerPid, reason }: FolderReport): string[] {
+  if (reason !== undefined) return [reason]
+  if (writable || ownerPid !== undefined) return []
+  const want = state === 'absent' ? 'cannot be made' : 'cannot be written to'
+  return [`data folder ${path} ${want}: give it to this user, or name another with --data`]
 }

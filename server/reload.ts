@@ -1,6 +1,6 @@
 /** What a running server goes by, and how that changes. What is wrong is reported, and leaves it as it was. */
 import { isDeepStrictEqual } from 'node:util'
-import { type LoadedSettings, needRestart, reloaded, SettingsError } from './config.ts'
+import { type LoadedSettings, reloaded, SettingsError, settingChanges } from './config.ts'
 import { type NamedFiles, readNamedFiles } from './named-files.ts'
 import type { Log } from './observe.ts'
 import { examine, hasUsers } from './plan.ts'
@@ -11,21 +11,14 @@ export interface Current {
   readonly warnings: readonly string[]
 }
 
-type Load = () => LoadedSettings
-
-/** Throws SettingsError. */
-export function first(load: Load): Promise<Current> {
-  return current(withTerminalLevel(load()))
-}
-
 /** All of it anew, as SIGHUP asks for. */
-export async function reload(before: Current, load: Load, log: Log): Promise<Current> {
+export async function reload(before: Current, load: () => LoadedSettings, log: Log): Promise<Current> {
   try {
     const read = withTerminalLevel(load())
     const settings = reloaded(before.loaded.settings, read.settings)
     const after = await current({ ...read, settings })
     log.setLevel(settings.log.level)
-    log.observe({ event: 'settings', needRestart: needRestart(before.loaded.settings, read.settings) })
+    log.observe({ event: 'settings', ...settingChanges(before.loaded.settings, read.settings) })
     tellWarnings(after, log)
     return after
   } catch (error) {
@@ -53,6 +46,7 @@ export function tellWarnings({ warnings }: Current, log: Log): void {
   if (warnings.length > 0) log.observe({ event: 'settings doubtful', warnings })
 }
 
+/** Throws SettingsError. */
 async function current(loaded: LoadedSettings): Promise<Current> {
   const { files, faults, warnings } = examine(loaded, await hasUsers(loaded.settings.data))
   if (faults.length > 0) throw new SettingsError(faults)
@@ -60,7 +54,7 @@ async function current(loaded: LoadedSettings): Promise<Current> {
 }
 
 /** A terminal shows what to type next, and after that only trouble, unless it is asked for more. */
-function withTerminalLevel({ settings, ...rest }: LoadedSettings): LoadedSettings {
+export function withTerminalLevel({ settings, ...rest }: LoadedSettings): LoadedSettings {
   const quiet = process.stdout.isTTY && !rest.sources.has('log.level')
   return { ...rest, settings: quiet ? { ...settings, log: { level: 'warn' } } : settings }
 }

@@ -20,10 +20,13 @@ export interface Given {
 export type FromParent =
   | ({ readonly kind: 'settings' } & Given)
   | { readonly kind: 'stop'; readonly boundMs: number }
+  | { readonly kind: 'stop at once' }
 
 export type FromWorker =
   | { readonly kind: 'listening'; readonly addresses: readonly string[] }
   | { readonly kind: 'failed'; readonly message: string }
+  | { readonly kind: 'stopping'; readonly underWay: number }
+  | { readonly kind: 'stopped'; readonly unfinished: number }
 
 const tell = (message: FromWorker) => new Promise<void>(resolve => process.send?.(message, () => resolve()))
 
@@ -32,8 +35,9 @@ async function run(first: Given): Promise<void> {
   const log = jsonLog(first.settings.log.level)
   const { observe } = log
   // Before it serves there is nothing to finish.
-  let stop = async (_boundMs: number): Promise<void> => process.exit(0)
+  let stop = async (): Promise<void> => process.exit(0)
   let renew = (_certificate: Certificate): void => {}
+  const late = new AbortController()
   process.on('message', (message: FromParent) => {
     if (message.kind === 'settings') {
       const { certificate: before } = given.files
@@ -43,7 +47,9 @@ async function run(first: Given): Promise<void> {
       if (certificate && !isDeepStrictEqual(certificate, before)) renew(certificate)
       return
     }
-    stop(message.boundMs).catch(error => observe({ event: 'job failed', job: 'stop', error }))
+    if (message.kind === 'stop at once') return late.abort()
+    setTimeout(() => late.abort(), message.boundMs).unref()
+    stop().catch(error => observe({ event: 'job failed', job: 'stop', error }))
   })
 
   const { store, format, close } = await joinFolder(first.settings.data, first.settings)
@@ -62,9 +68,10 @@ async function run(first: Given): Promise<void> {
   renew = server.renew
   // It may have been renewed meanwhile.
   if (given.files.certificate) renew(given.files.certificate)
-  stop = async boundMs => {
-    const unfinished = await server.stop(boundMs)
-    observe({ event: 'stopped', unfinished })
+  stop = async () => {
+    await tell({ kind: 'stopping', underWay: server.underWay() })
+    const unfinished = await server.stop(late.signal)
+    await tell({ kind: 'stopped', unfinished })
     if ('sender' in sender) await sender.sender.close()
     await receiver.close()
     await close()

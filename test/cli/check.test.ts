@@ -12,6 +12,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(cwd, { recursive: true }))
 
+const anyPort = ['--listen', '127.0.0.1:0']
 const broken = 'workers: 65\nlisten: 0.0.0.0\n'
 const brokenFaults = [
   'slipway.yaml:2: listen: expected host:port, [::1]:port or unix:/path, or a list of them, found "0.0.0.0"',
@@ -19,14 +20,14 @@ const brokenFaults = [
 ]
 
 it('says what serve would do, and where each value comes from', async () => {
-  writeFileSync(join(cwd, 'slipway.yaml'), 'sparse: any\nlisten: [127.0.0.1:5001, "[::1]:5001"]\n')
+  writeFileSync(join(cwd, 'slipway.yaml'), 'sparse: any\nlisten: [127.0.0.1:0, 127.0.0.2:0]\n')
   const options = { cwd, env: { SLIPWAY_LIMITS_MANIFEST: '8MiB', SLIPWAY_WORKERS: '3' } }
   const { status, stdout, stderr } = await slipway(['check', '--log-level', 'warn'], options)
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
   const expected = [
     ['settings', 'slipway.yaml'],
     ['who may', 'open: everyone on this machine may pull, push and delete'],
-    ['listen', '127.0.0.1:5001, [::1]:5001', '(slipway.yaml:2)'],
+    ['listen', '127.0.0.1:0, 127.0.0.2:0', '(slipway.yaml:2)'],
     ['url', 'not set'],
     ['tls.cert', 'not set'],
     ['tls.key', 'not set'],
@@ -56,12 +57,12 @@ it('says what serve would do, and where each value comes from', async () => {
 })
 
 it('changes nothing', async () => {
-  expect(await slipway(['check'], { cwd })).toMatchObject({ status: 0 })
+  expect(await slipway(['check', ...anyPort], { cwd })).toMatchObject({ status: 0 })
   expect(readdirSync(cwd)).toEqual([])
 })
 
 it('prints one JSON object when asked', async () => {
-  const { status, stdout } = await slipway(['check', '--json', '--data=.'], { cwd })
+  const { status, stdout } = await slipway(['check', '--json', '--data=.', ...anyPort], { cwd })
   expect(status).toBe(0)
   expect(JSON.parse(stdout)).toEqual({
     ok: true,
@@ -69,7 +70,7 @@ it('prints one JSON object when asked', async () => {
     warnings: [],
     file: null,
     settings: {
-      listen: [{ kind: 'tcp', host: '127.0.0.1', port: 5000 }],
+      listen: [{ kind: 'tcp', host: '127.0.0.1', port: 0 }],
       tls: {},
       insecure: false,
       data: cwd,
@@ -86,7 +87,7 @@ it('prints one JSON object when asked', async () => {
       log: { level: 'info' },
     },
     workers: expect.any(Number),
-    sources: { data: '--data' },
+    sources: { data: '--data', listen: '--listen' },
     folder: { path: cwd, state: 'empty', writable: true, freeBytes: expect.any(Number) },
     access: 'open: everyone on this machine may pull, push and delete',
   })
@@ -110,9 +111,9 @@ describe('ends with 3', () => {
   })
 
   it('when other machines could do anything, or listen to everything', async () => {
-    const { status, stdout } = await slipway(['check', '--listen', '0.0.0.0:5000'], { cwd })
+    const { status, stdout } = await slipway(['check', '--listen', '0.0.0.0:0'], { cwd })
     expect(status).toBe(3)
-    const prefix = '--listen: listen: 0.0.0.0:5000 is open to other machines, and'
+    const prefix = '--listen: 0.0.0.0:0 is open to other machines, and'
     expect(stdout.split('\n').slice(-4, -1)).toEqual([
       expect.stringContaining(
         `${prefix} everyone there could do anything: make a user with slipway user add --admin`,
@@ -141,10 +142,12 @@ describe('ends with 3', () => {
 
   it('when the folder holds something else', async () => {
     writeFileSync(join(cwd, 'holiday.jpg'), '')
-    const { status, stdout } = await slipway(['check', '--data', '.'], { cwd })
+    const { status, stdout } = await slipway(['check', '--data', '.', ...anyPort], { cwd })
     expect(status).toBe(3)
     expect(stdout.split('\n').slice(-3, -1)).toEqual([
-      expect.stringMatching(/^data: \S+ is no registry's folder.*: name an empty one with --data$/),
+      expect.stringMatching(
+        /^data folder \S+ holds other files \(holiday\.jpg\): name an empty folder with --data$/,
+      ),
       '1 fault: serve would refuse to start',
     ])
   })
@@ -154,10 +157,10 @@ it('warns, and ends with 0', async () => {
   writeFileSync(join(cwd, 'slipway.yaml'), 'access:\n- push ** @teem\n')
   const warning =
     'slipway.yaml:2: access: push ** @teem: no group is called teem: nobody gets anything by @teem'
-  const { status, stdout } = await slipway(['check'], { cwd })
+  const { status, stdout } = await slipway(['check', ...anyPort], { cwd })
   expect(status).toBe(0)
   expect(stdout.split('\n').slice(-3)).toEqual([`warning: ${warning}`, 'ok: serve would start', ''])
-  const json = await slipway(['check', '--json'], { cwd })
+  const json = await slipway(['check', '--json', ...anyPort], { cwd })
   expect(JSON.parse(json.stdout)).toMatchObject({ ok: true, warnings: [warning] })
 })
 
@@ -168,11 +171,11 @@ describe('serve with faults in its settings', () => {
     expect(await slipway(['serve'], { cwd })).toEqual({ status: 1, stdout: '', stderr })
   })
 
-  it('ends with 1 before it has made anything, where it would be open to other machines', async () => {
-    const { status, stdout, stderr } = await slipway(['serve', '--listen=:5000'], { cwd })
-    expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
+  it('ends before it has made anything, where it would be open to other machines', async () => {
+    const { status, stdout, stderr } = await slipway(['serve', '--listen=:0'], { cwd })
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
     expect(stderr).toMatch(
-      /^slipway: --listen: listen: :5000 is open to other machines, .*slipway user add --admin NAME/,
+      /^slipway: --listen: :0 is open to other machines, .*slipway user add --admin NAME/,
     )
     expect(readdirSync(cwd)).toEqual([])
   })

@@ -1,7 +1,4 @@
 /** The commands that ask a registry, as their users run them. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { artifact, digest, digestsOf, image, multiArch } from '../helpers/images.ts'
 import { type Ended, slipway } from '../helpers/program.ts'
@@ -39,8 +36,15 @@ describe('ls and tags', () => {
     expect(await slipway(['tags', `${host}/cli/one`])).toEqual(done('latest\nold\n'))
   })
 
-  it('print nothing where nothing is', async () => {
-    expect(await slipway(['ls', `${host}/nobody`])).toEqual(done(''))
+  it('say on standard error that nothing is there', async () => {
+    expect(await slipway(['ls', `${host}/nobody`])).toEqual({
+      status: 0,
+      stdout: '',
+      stderr: `slipway: ${host} has no repositories below nobody\n`,
+    })
+    expect(await slipway(['ls', '--json', `${host}/nobody`])).toEqual(
+      done(`${JSON.stringify({ host, repositories: [] })}\n`),
+    )
   })
 
   it('print one JSON object when asked', async () => {
@@ -133,7 +137,7 @@ describe('tag and rm', () => {
   it('move tags and leave the image alone', async () => {
     await pushImage(at('cli-tag'), made, '1')
 
-    expect(await slipway(['tag', `${host}/cli-tag:1`, '2', 'next'])).toEqual(
+    expect(await slipway(['tag', `${host}/cli-tag:1`, '2', `${host}/cli-tag:next`])).toEqual(
       done(`${made.descriptor.digest}\n`),
     )
     expect(await pullDigests(at('cli-tag'), 'next')).toEqual({
@@ -153,6 +157,17 @@ describe('tag and rm', () => {
     expect(await slipway(['rm', name])).toEqual(
       failed(`${name}: 404 MANIFEST_UNKNOWN: manifest unknown to registry`),
     )
+  })
+
+  it('remove several, and nothing where one is not named as it should be', async () => {
+    for (const tag of ['1', '2', '3']) await pushImage(at('cli-rm-several'), one, tag)
+    const name = `${host}/cli-rm-several`
+
+    expect(await slipway(['rm', `${name}:1`, name])).toMatchObject({ status: 2 })
+    expect(await slipway(['rm', `${name}:1`, `${name}:3`])).toEqual(
+      done(`removed ${name}:1\nremoved ${name}:3\n`),
+    )
+    expect(await tagsOf(at('cli-rm-several'))).toEqual(['2'])
   })
 
   it('say how to remove an image where tags cannot be', async () => {
@@ -203,27 +218,6 @@ describe('copy', () => {
   })
 })
 
-it('logs in with what docker login has stored', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'slipway-docker-'))
-  const auth = Buffer.from('bob:s3cret').toString('base64')
-  await using closed = await scriptedServer(({ headers }) =>
-    headers.authorization === `Basic ${auth}`
-      ? { body: '{"tags":["1"]}' }
-      : { status: 401, headers: { 'WWW-Authenticate': 'Basic realm="x"' } },
-  )
-  const config = JSON.stringify({ auths: { [closed.host]: { auth } } })
-  mkdirSync(join(folder, 'home/.docker'), { recursive: true })
-  for (const path of ['config.json', 'home/.docker/config.json']) writeFileSync(join(folder, path), config)
-  const args = ['tags', `${closed.host}/app`]
-
-  expect(await slipway(args, { env: { DOCKER_CONFIG: folder } })).toEqual(done('1\n'))
-  expect(await slipway(args, { env: { HOME: join(folder, 'home') } })).toEqual(done('1\n'))
-  expect(await slipway(args, { env: { HOME: folder } })).toEqual(
-    failed(`${closed.host} demands a password: log in with docker login ${closed.host}`),
-  )
-  rmSync(folder, { recursive: true })
-})
-
 describe('ends with 2 and one line', () => {
   it.for<[args: string[], line: string]>([
     [['ls'], 'HOST[/PREFIX] is missing: expected HOST[/PREFIX]'],
@@ -238,6 +232,16 @@ describe('ends with 2 and one line', () => {
     [
       ['tag', 'a.b/c:1', 'ok', '-'],
       'invalid tag "-": expected 1 to 128 of letters, digits, _ . -, not starting with . or -',
+    ],
+    [['tag', 'a.b/c:1', 'a.b/d:2'], 'a.b/d:2 is not in a.b/c: to take an image there, use slipway copy'],
+    [['tag', 'a.b/c:1', 'a.b/c'], 'a.b/c is no tag: expected a.b/c:TAG'],
+    [
+      ['inspect', 'a.b/c', '--log-level=silly'],
+      '--log-level: expected one of trace, debug, info, warn, error, found "silly"',
+    ],
+    [
+      ['ls', 'a.b', '--tls', '--plain-http'],
+      '--tls and --plain-http exclude each other: give a.b one of them',
     ],
     [['rm', 'a.b/c'], 'a.b/c names no image: add :TAG or @DIGEST'],
     [

@@ -12,6 +12,17 @@ it('prints its version', async () => {
   })
 })
 
+it('says which Node it needs to one that is too old', async () => {
+  const older =
+    "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })"
+  const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(older)}` }
+  expect(await slipway(['--version'], { env })).toEqual({
+    status: 1,
+    stdout: '',
+    stderr: 'slipway: needs Node 26, and this is 20.20.2: npm ci brings it, as node_modules/.bin/node\n',
+  })
+})
+
 it.for(['help', '--help', '-h'])('lists its commands on %s', async word => {
   const { status, stdout, stderr } = await slipway([word])
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
@@ -72,6 +83,11 @@ describe('ends with 2 and one line that says what there is', () => {
     [['serve', '--data'], '--data needs a value: --data FOLDER'],
     [['serve', '--data', '--listen', 'x'], '--data needs a value: --data FOLDER'],
     [['check', '--json=yes'], '--json takes no value'],
+    [
+      ['serve', '--log-level', 'silly'],
+      '--log-level: expected trace, debug, info, warn or error, found "silly"',
+    ],
+    [['check', '--json', '--data='], '--data: expected the path of a folder, found ""'],
     [
       ['serve', './data'],
       'unexpected argument ./data: this command takes options only: --config, --listen, --data, --log-level',

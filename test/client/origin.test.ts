@@ -11,6 +11,7 @@ it.for<[host: string, url: string, plainUrl: string]>([
   ['docker.io', 'https://registry-1.docker.io/', 'http://registry-1.docker.io/'],
 ])('asks %s by TLS unless it is this machine, or the user says otherwise', ([host, url, plainUrl]) => {
   expect(registryUrl(host, {}).href).toBe(url)
+  expect(registryUrl(host, { tls: true }).href).toBe(plainUrl.replace('http:', 'https:'))
   expect(registryUrl(host, { plainHttp: true }).href).toBe(plainUrl)
 })
 

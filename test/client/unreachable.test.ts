@@ -34,7 +34,7 @@ it('is told of something that speaks no HTTP', async () => {
   const port = await listening(createTcpServer(socket => void socket.end('SSH-2.0-OpenSSH_9.9\r\n')))
 
   await expect(ping(`http://127.0.0.1:${port}`)).rejects.toThrow(
-    `127.0.0.1:${port} cannot be reached: it does not speak HTTP`,
+    `127.0.0.1:${port} cannot be reached: it does not speak HTTP: use --tls if it is meant to speak TLS`,
   )
 })
 
@@ -44,7 +44,7 @@ it('is told of a registry that ends the connection', async () => {
   )
 
   await expect(ping(`http://127.0.0.1:${port}`)).rejects.toThrow(
-    `127.0.0.1:${port} cannot be reached: it ended the connection: try again`,
+    `127.0.0.1:${port} cannot be reached: it ended the connection: try again, or use --tls if it is meant to speak TLS`,
   )
 })
 

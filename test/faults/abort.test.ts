@@ -116,12 +116,13 @@ it('lets go of a blob whose reader vanished', async () => {
     await client.begin()
   }
   for (let count = 0; count < 8; count++) await abandonOne()
-  await until('no blob is open', () => !workersOf(server).flatMap(descriptorsOf).some(isContent))
+  const noneIsOpen = () => !workersOf(server).flatMap(descriptorsOf).some(isContent)
+  await until('no blob is open', noneIsOpen)
   const before = held(server)
   const bytesBefore = memory(server)
   for (let count = 0; count < rounds; count++) await abandonOne()
   await level(server, before)
-  await until('no blob is open', () => !workersOf(server).flatMap(descriptorsOf).some(isContent))
+  await until('no blob is open again', noneIsOpen)
   // Twenty readers that were held in memory would be 480 MiB.
   expect(memory(server) - bytesBefore).toBeLessThan(96 * MiB)
 })

@@ -35,8 +35,15 @@ it('takes changed settings on SIGHUP, and keeps the old ones where the file is b
     await using server = await startServer({ args: ['--config', config] })
     expect(await takesSparse(server)).toBe(false)
 
-    await writeFile(config, 'workers: 1\nsparse: index\nlimits:\n  uploads_per_user: 1\n')
+    await writeFile(
+      config,
+      'workers: 2\nurl: http://reg.example\nsparse: index\nlimits:\n  uploads_per_user: 1\n',
+    )
     await tell(server, 'settings')
+    expect(server.log.find(line => line.msg === 'settings')).toMatchObject({
+      taken: ['sparse', 'limits.uploads_per_user'],
+      needRestart: ['url', 'workers'],
+    })
     await until('images of an index may be missing', () => takesSparse(server))
     const repository = { address: server.address, name: 'faults/reload' }
     const begin = async () => append(await startUpload(repository), Buffer.from('two'))

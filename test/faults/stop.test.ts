@@ -1,12 +1,21 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { kill } from 'node:process'
+import { createInterface } from 'node:readline'
 import { expect, it } from 'vitest'
 import { content, fetched } from '../helpers/blob.ts'
 import { isAlive, primaryOf, workersOf } from '../helpers/processes.ts'
+import { findProgram, leashed } from '../helpers/programs.ts'
 import { startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
 import { append, finishUrl, slowRequest, startUpload, uploadStatus } from '../helpers/upload.ts'
 
 const MiB = 1024 * 1024
+const program = join(import.meta.dirname, '../../cli/main.ts')
+const script = findProgram('script')
 
 /** Whether anybody still accepts connections there. */
 async function accepts(address: string): Promise<boolean> {
@@ -59,3 +68,41 @@ it('leaves no worker behind when its parent is killed', async () => {
   kill(primaryOf(server), 'SIGKILL')
   await until('they are gone', () => !workers.some(isAlive))
 })
+
+it('says last that it has stopped, and how many requests were cut off', async () => {
+  await using server = await startServer({ env: { SLIPWAY_WORKERS: '2' } })
+  expect(await server.stop()).toBe(0)
+  expect(server.log.filter(({ msg }) => msg === 'stopped')).toHaveLength(1)
+  expect(server.log.at(-1)).toMatchObject({ msg: 'stopped', pid: server.pid, unfinished: 0 })
+})
+
+it.skipIf(script === undefined)(
+  'tells a terminal what it waits for, and stops at once when asked again',
+  async () => {
+    const data = await mkdtemp(join(tmpdir(), 'slipway-terminal-'))
+    const command = `exec ${process.execPath} ${program} serve --listen 127.0.0.1:0 --data ${data}`
+    const [first, ...rest] = leashed([script ?? '', '--quiet', '--command', command, '/dev/null'])
+    const terminal = spawn(first, rest, { stdio: ['pipe', 'pipe', 'ignore'] })
+    const lines: string[] = []
+    createInterface({ input: terminal.stdout }).on('line', line => lines.push(line.trim()))
+    const ended = once(terminal, 'exit')
+    try {
+      await until('it listens', () => lines.some(line => line.startsWith('try ')))
+      const address = lines.find(line => line.startsWith('serving'))?.split(/ +/)[1] ?? ''
+      const upload = await startUpload({ address, name: 'stop/terminal' })
+      await using _patch = await slowRequest('PATCH', upload.url, MiB)
+      terminal.stdin.write('\x03')
+      await until('it waits', () =>
+        lines.some(line => line.endsWith('waiting up to 25 s for 1 request; again to stop at once')),
+      )
+      await until('it has ended', () => {
+        if (terminal.exitCode === null) terminal.stdin.write('\x03')
+        return terminal.exitCode !== null
+      })
+      expect(await ended).toEqual([0, null])
+    } finally {
+      terminal.kill('SIGKILL')
+      await rm(data, { recursive: true, force: true })
+    }
+  },
+)

@@ -112,7 +112,7 @@ it('keeps rules that would leave other machines without any', async () => {
   kill(primaryOf(server), 'SIGHUP')
   await until('the settings are refused', () => count(server, 'settings refused') > 0)
   expect(faultsIn(server, 'settings refused')).toEqual([
-    expect.stringMatching(/^--listen: listen: 0\.0\.0\.0:0 is open to other machines, and everyone there/),
+    expect.stringMatching(/^--listen: 0\.0\.0\.0:0 is open to other machines, and everyone there/),
   ])
   expect((await push()).status).toBeGreaterThanOrEqual(401)
 })

@@ -28,7 +28,8 @@ it('replaces a worker that was killed, and goes on', async () => {
   })
   await until('its end is reported', () => server.log.some(line => line.msg === 'worker ended'))
   expect(server.log.find(line => line.msg === 'worker ended')).toMatchObject({
-    pid: before[0],
+    pid: primaryOf(server),
+    worker: before[0],
     signal: 'SIGKILL',
   })
   expect((await pullDigests(repository, 'tag')).all).toEqual(digestsOf(pushed))

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 
-const program = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
+const program = fileURLToPath(new URL('../../cli/slipway.js', import.meta.url))
 
 export interface Ended {
   readonly status: number | null

@@ -74,7 +74,7 @@ export async function startRegistry(overrides: RegistryOverrides = {}): Promise<
     observations,
     renew: server.renew,
     async [Symbol.asyncDispose]() {
-      await server.stop(0)
+      await server.stop(AbortSignal.abort())
       await store.close()
     },
   }

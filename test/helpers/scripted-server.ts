@@ -1,9 +1,11 @@
 /** A server that answers what a test says, right or wrong, and remembers what it was asked. */
 import { once } from 'node:events'
-import { createServer, type IncomingHttpHeaders } from 'node:http'
+import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { parseRepositoryName, type RepositoryName } from '../../oci/names.ts'
+import type { TestCertificate } from './certificate.ts'
 
 export interface Asked {
   readonly method: string
@@ -33,9 +35,10 @@ export const app: RepositoryName = parseRepositoryName('team/app')
 
 export async function scriptedServer(
   answer: (asked: Asked, self: ScriptedServer) => Reply,
+  tls?: TestCertificate,
 ): Promise<ScriptedServer> {
   const asked: Asked[] = []
-  const server = createServer(async (req, res) => {
+  const handle: RequestListener = async (req, res) => {
     const { method = '', url: path = '', headers } = req
     const request = { method, path, headers, body: await buffer(req) }
     asked.push(request)
@@ -45,14 +48,15 @@ export async function scriptedServer(
     res.writeHead(reply.status ?? 200, { ...length, ...reply.headers })
     if (reply.cut) res.write(body, () => res.destroy())
     else res.end(method === 'HEAD' ? undefined : body)
-  })
+  }
+  const server = tls ? createTlsServer(tls, handle) : createServer(handle)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   // A TCP server's address is never a string.
   const { port } = server.address() as AddressInfo
   const host = `127.0.0.1:${port}`
   const self: ScriptedServer = {
-    url: new URL(`http://${host}`),
+    url: new URL(`${tls ? 'https' : 'http'}://${host}`),
     host,
     asked,
     async [Symbol.asyncDispose]() {

@@ -26,7 +26,7 @@ describe('sources', () => {
       flags: { listen: 'z' },
     }
     expect(faults(given)).toEqual([
-      `--listen: listen: expected ${addresses}, found "z"`,
+      `--listen: expected ${addresses}, found "z"`,
       'SLIPWAY_LIMITS_MANIFESTS: no such setting; did you mean SLIPWAY_LIMITS_MANIFEST?',
       'SLIPWAY_WORKERS: workers: expected auto or a number from 1 to 64, found "y"',
       'slipway.yaml:1: workers: expected auto or a number from 1 to 64, found "x"',

@@ -1,6 +1,8 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { needRestart, reloadable, reloaded, settingList, workerCount } from '../../server/config.ts'
+
+import { reloadable, reloaded, settingChanges, settingList, workerCount } from '../../server/config.ts'
+
 import { faults, load } from '../helpers/settings.ts'
 
 const tcp = (host: string, port: number) => ({ kind: 'tcp', host, port })
@@ -214,7 +216,9 @@ describe('settings that changed', () => {
     const common = { SLIPWAY_DATA: '/srv/data' }
     const before = load({ env: common }).settings
     const after = load({ env: { ...common, [env]: changed[name] } }).settings
-    expect(needRestart(before, after)).toEqual(reloadable.includes(name) ? [] : [name])
+    expect(settingChanges(before, after)).toEqual(
+      reloadable.includes(name) ? { taken: [name], needRestart: [] } : { taken: [], needRestart: [name] },
+    )
   })
 
   it('need no restart for access, what may be missing, limits and the log level', () => {
@@ -231,10 +235,10 @@ describe('settings that changed', () => {
     })
     const [plain, one, other] = [common, pair('one'), pair('other')].map(env => load({ env }).settings)
     if (!plain || !one || !other) throw new Error('three were loaded')
-    expect(needRestart(one, other)).toEqual([])
+    expect(settingChanges(one, other)).toEqual({ taken: ['tls.cert', 'tls.key'], needRestart: [] })
     expect(reloaded(one, other)).toEqual(other)
     for (const [before, after] of [[plain, one] as const, [one, plain] as const]) {
-      expect(needRestart(before, after)).toEqual(['tls.cert', 'tls.key'])
+      expect(settingChanges(before, after)).toEqual({ taken: [], needRestart: ['tls.cert', 'tls.key'] })
       expect(reloaded(before, after)).toEqual(before)
     }
   })

@@ -1,0 +1,73 @@
+/** What the parent does from time to time, whoever asks for what. */
+import { type Directory, directory } from '../auth/directory.ts'
+import { aged } from '../auth/keys.ts'
+import type { Io } from '../oci/io.ts'
+import { localRegistry } from '../storage/local-registry.ts'
+import type { ObjectStore } from '../storage/object-store.ts'
+import { accessDocuments } from './access-documents.ts'
+import { accessSettingsOf } from './access-settings.ts'
+import type { Settings } from './config.ts'
+import type { Observe } from './observe.ts'
+
+const purgeEveryMs = 10 * 60_000
+const ageKeysEveryMs = 60 * 60_000
+
+export interface UpkeepParts {
+  readonly store: ObjectStore
+  readonly registryId: string
+  settings(): Settings
+  readonly observe: Observe
+}
+
+export function keepUp({ store, registryId, settings, observe }: UpkeepParts): { stop(): void } {
+  const { uploads } = localRegistry(store, {
+    registryId,
+    sparse: () => settings().sparse,
+    uploadLimits: () => {
+      const { uploadsPerUser, uploadTtlMs } = settings().limits
+      return { perOwner: uploadsPerUser, ttlMs: uploadTtlMs }
+    },
+  })
+  const purging = repeat(
+    purgeEveryMs,
+    async io => {
+      const removed = await uploads.purge(io)
+      if (removed > 0) observe({ event: 'purged', uploads: removed })
+    },
+    error => observe({ event: 'job failed', job: 'purge', error }),
+  )
+  const known = directory({
+    documents: accessDocuments(store),
+    settings: () => accessSettingsOf(settings(), undefined),
+    now: Date.now,
+  })
+  const aging = repeat(
+    ageKeysEveryMs,
+    io => ageAccess(known, io),
+    error => observe({ event: 'job failed', job: 'keys', error }),
+  )
+  return {
+    stop() {
+      clearInterval(purging)
+      clearInterval(aging)
+    },
+  }
+}
+
+/** What time makes of the documents of access control: they come to be, and the signing keys take turns. */
+async function ageAccess(known: Directory, io: Io): Promise<void> {
+  // Every request asks for it, and what is not there is looked for on the disk each time.
+  await known.change(state => ({ state, result: undefined }), io)
+  await known.changeKeys(ring => aged(ring, Date.now()), io)
+}
+
+/** Gives up when it is time for the next. */
+function repeat(
+  everyMs: number,
+  job: (io: Io) => Promise<void>,
+  onError: (error: unknown) => void,
+): NodeJS.Timeout {
+  const run = () => void job({ signal: AbortSignal.timeout(everyMs) }).catch(onError)
+  run()
+  return setInterval(run, everyMs).unref()
+}
