@@ -27,14 +27,13 @@ export function parseGlob(text: string): Glob {
     refuseOddSegment(part, position)
     position += part.length + 1
   }
-  const first = parts.findIndex(part => part.includes('*'))
-  const plain = parts.slice(0, first < 0 ? parts.length : first).join('/') + (first > 0 ? '/' : '')
+  const [plain = ''] = text.split('*', 1)
   return {
     text,
     isPersonal: parts.includes('{user}'),
     matches: compile(text, parts),
     beginning: user =>
-      user === undefined ? plain.replace(/\{user\}.*/, '') : plain.replaceAll('{user}', user),
+      user === undefined ? plain.replace(/\{user\}.*/, '') : plain.replaceAll('{user}', () => user),
   }
 }
 

@@ -38,6 +38,7 @@ const faults = {
   UNKNOWN: [500, 'UNKNOWN', 'unknown error'],
   STORAGE_UNAVAILABLE: [503, 'UNAVAILABLE', 'storage does not accept writes'],
   BUSY: [503, 'UNAVAILABLE', 'too many passwords are being verified'],
+  ISSUER_UNAVAILABLE: [503, 'UNAVAILABLE', 'the keys of the issuer of this token cannot be had now'],
   STOPPING: [503, 'UNAVAILABLE', 'the registry is stopping'],
   STORAGE_FULL: [507, 'UNAVAILABLE', 'storage is full'],
 } as const satisfies Record<string, readonly [status: number, code: string, message: string]>

@@ -35,6 +35,19 @@ it('takes the name of a user literally', () => {
   expect(parseGlob('{user}').matches('bob/x', 'bob/x')).toBe(false)
 })
 
+it.for([
+  ['team/app', 'team/app'],
+  ['team/**', 'team/'],
+  ['team/ap*/x', 'team/ap'],
+  ['**', ''],
+  ['*/app', ''],
+  ['home/{user}/**', 'home/bob/'],
+  ['{user}', 'bob'],
+] as const)('knows how all begins that %s matches', ([pattern, beginning]) => {
+  expect(parseGlob(pattern).beginning('bob')).toBe(beginning)
+  expect(beginning.startsWith(parseGlob(pattern).beginning())).toBe(true)
+})
+
 it('finishes at once on a pattern made to be slow', () => {
   expect(parseGlob(`${'**/'.repeat(30)}z`).matches(`${'a/'.repeat(31)}b`)).toBe(false)
   expect(wordGlob(`${'*a'.repeat(500)}b`)('a'.repeat(5_000))).toBe(false)

@@ -14,7 +14,8 @@ export const repo = (text: string): RepositoryName => parseRepositoryName(text)
 export const tag = (text: string): Tag => parseTag(text)
 
 export const app = repo('team/app')
-export const pusher: Pusher = { name: app, owner: 'me' }
+/** Its owner has every character that the name of one may have. */
+export const pusher: Pusher = { name: app, owner: 'robot:ci.a-b_c' }
 
 export function registryOver(store: ObjectStore, options: Partial<RegistryOptions> = {}): Registry {
   return localRegistry(store, {

@@ -1,7 +1,15 @@
 /** What answers tell who may not: nothing (auth-security 3.3, rows 18, 20, 41, 44). */
 import { performance } from 'node:perf_hooks'
 import { expect, it } from 'vitest'
-import { apiToken, basic, bearer, password, storedRules, storedUser } from '../helpers/access.ts'
+import {
+  apiToken,
+  basic,
+  bearer,
+  password,
+  someWorkloads,
+  storedRules,
+  storedUser,
+} from '../helpers/access.ts'
 import { type Guarded, guarded } from '../helpers/guarded.ts'
 import type { HttpRequest } from '../helpers/http.ts'
 import { image } from '../helpers/images.ts'
@@ -120,6 +128,17 @@ it('is busy rather than slow for all when too many passwords come at once', asyn
   expect(busy.length).toBeGreaterThan(0)
   for (const { headers, code } of busy) expect([headers['retry-after'], code]).toEqual(['2', 'UNAVAILABLE'])
   for (const { status } of answers) expect([401, 503]).toContain(status)
+})
+
+it('says when the keys of an issuer cannot be had', async () => {
+  const workloads = () => ({ ...someWorkloads, verify: () => Promise.reject(new Error('no route')) })
+  await using registry = await guarded(people, { workloads })
+  const authorization = basic('oidc', 'workload.gha.x')
+  for (const path of ['/v2/', '/auth/token?scope=repository:open:pull']) {
+    const { status, code, headers, text } = await registry.send(path, { authorization })
+    expect([status, code, headers['retry-after']]).toEqual([503, 'UNAVAILABLE', '5'])
+    expect(text).not.toContain('no route')
+  }
 })
 
 it('limits what one asks for, each for itself, and no layer that everybody pulls', async () => {
