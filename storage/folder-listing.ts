@@ -38,6 +38,9 @@ export function folderListing(root: string): (prefix: string, options: ListOptio
     sizeCalculation: names => names.sorted.length + 1,
   })
 
+  /** Many may ask for a large folder at once: it is read for all of them together. */
+  const reading = new Map<string, { readonly version: string; readonly names: Promise<readonly string[]> }>()
+
   async function namesIn(folder: string): Promise<readonly string[]> {
     const path = join(root, folder)
     const lookedAt = Date.now()
@@ -46,12 +49,25 @@ export function folderListing(root: string): (prefix: string, options: ListOptio
     const version = `${stat.ino}:${stat.mtimeMs}`
     const known = cache.get(folder)
     if (known?.version === version) return known.sorted
-    const entries = (await ifThere(file.readdir(path))) ?? []
-    const names = entries.map(entry => (entry.isDirectory() ? `${entry.name}/` : entry.name))
-    const sorted = (folder === '' ? names.filter(isKey) : names).sort(byBytes)
     // By the clock before the look: what changes while the folder is read must give it another time.
-    if (lookedAt - stat.mtimeMs > doubtMs) cache.set(folder, { version, sorted })
-    return sorted
+    if (lookedAt - stat.mtimeMs <= doubtMs) return readNames(folder)
+    const running = reading.get(folder)
+    if (running?.version === version) return running.names
+    const names = readNames(folder)
+    reading.set(folder, { version, names })
+    try {
+      const sorted = await names
+      cache.set(folder, { version, sorted })
+      return sorted
+    } finally {
+      if (reading.get(folder)?.names === names) reading.delete(folder)
+    }
+  }
+
+  async function readNames(folder: string): Promise<readonly string[]> {
+    const entries = (await ifThere(file.readdir(join(root, folder)))) ?? []
+    const names = entries.map(entry => (entry.isDirectory() ? `${entry.name}/` : entry.name))
+    return (folder === '' ? names.filter(isKey) : names).sort(byBytes)
   }
 
   /** Keys under `prefix` after `after`, in byte order: `folder` is the part of both that is settled, ending in "/". */
