@@ -5,8 +5,6 @@ import { ChangeRefused } from './errors.ts'
 import type { AccessState, StoredToken } from './state.ts'
 
 const dayMs = 86_400_000
-export const usualLifetimeMs = 90 * dayMs
-const maxLifetimeMs = 365 * dayMs
 /** How long a token that has ended is still listed, for who looks why something stopped working. */
 const listedMs = 30 * dayMs
 
@@ -44,18 +42,25 @@ export function removeRobot(state: AccessState, name: PrincipalName): AccessStat
   }
 }
 
+/** The longest that a token may live, and how that is written. */
+export interface LongestLifetime {
+  readonly ms: number
+  readonly text: string
+}
+
 /** `others`: users that are known without being stored. Throws a GrammarError for a line of the ceiling. */
 export function createToken(
   state: AccessState,
   { id, sha256, owner, ceiling, createdMs, lifetimeMs }: NewToken,
   others: ReadonlyMap<PrincipalName, unknown>,
+  longest: LongestLifetime,
 ): AccessState {
   if (owner.kind === 'robot') demandRobot(state, owner.name)
   else demandUser(state, owner.name, others)
   if (lifetimeMs === 'never' && owner.kind === 'user')
-    throw new ChangeRefused("a person's token has an end: at most 365d, by --for")
-  if (lifetimeMs !== 'never' && !(lifetimeMs > 0 && lifetimeMs <= maxLifetimeMs))
-    throw new ChangeRefused('a token lives from 1s to 365d')
+    throw new ChangeRefused(`a person's token has an end: at most ${longest.text}, by --for`)
+  if (lifetimeMs !== 'never' && !(lifetimeMs > 0 && lifetimeMs <= longest.ms))
+    throw new ChangeRefused(`a token lives from 1s to ${longest.text} (tokens.max_ttl)`)
   const token: StoredToken = {
     id,
     owner: wordOf(owner),

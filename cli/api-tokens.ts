@@ -1,15 +1,9 @@
 import { wordOf } from '../auth/access.ts'
 import { parseCeilingLine } from '../auth/ceilings.ts'
-import {
-  createToken,
-  revokeToken,
-  standingOfToken,
-  type TokenOwner,
-  usualLifetimeMs,
-} from '../auth/machines.ts'
+import { createToken, revokeToken, standingOfToken, type TokenOwner } from '../auth/machines.ts'
 import { makeSecret } from '../auth/secrets.ts'
 import type { SettingFlags } from '../server/config-sources.ts'
-import { parseDuration } from '../server/units.ts'
+import { formatDuration, parseDuration } from '../server/units.ts'
 import type { Outcome } from './command.ts'
 import { untilDone } from './registries.ts'
 import { grammatical, inRegistry, remark } from './registry-folder.ts'
@@ -32,11 +26,13 @@ interface TokenFlags extends SettingFlags {
 export async function makeToken(flags: TokenFlags, print: Print): Promise<Outcome> {
   const owner = ownerOf(flags)
   const ceiling = ceilingOf(flags)
-  const lifetimeMs = lifetimeOf(flags)
+  const asked = lifetimeOf(flags)
   const createdMs = Date.now()
   const { id, sha256, text } = makeSecret(owner.kind === 'robot' ? 'robot' : 'personal')
-  const token = { id, sha256, owner, ceiling, createdMs, lifetimeMs }
-  return inRegistry(flags, 'existing', async ({ administration, settings }) => {
+  return inRegistry(flags, 'existing', async ({ administration, settings, tokens }) => {
+    const lifetimeMs = asked ?? tokens.defaultTtlMs
+    const token = { id, sha256, owner, ceiling, createdMs, lifetimeMs }
+    const longest = { ms: tokens.maxTtlMs, text: formatDuration(tokens.maxTtlMs) }
     const until = lifetimeMs === 'never' ? undefined : createdMs + lifetimeMs
     const story = {
       action: 'token.create',
@@ -46,7 +42,11 @@ export async function makeToken(flags: TokenFlags, print: Print): Promise<Outcom
         ...(until !== undefined && { until: new Date(until).toISOString() }),
       },
     } as const
-    await administration.change(state => createToken(state, token, settings.htpasswd), story, untilDone)
+    await administration.change(
+      state => createToken(state, token, settings.htpasswd, longest),
+      story,
+      untilDone,
+    )
     print(text)
     remark(
       `token ${id} of ${wordOf(owner)}${until === undefined ? '' : `, until ${moment(until)}`}; it is shown once`,
@@ -122,9 +122,10 @@ function ceilingOf({ pull = [], push = [], delete: remove = [] }: TokenFlags): r
   return grammatical(() => lines.map(line => parseCeilingLine(line).text))
 }
 
-function lifetimeOf({ for: time }: TokenFlags): number | 'never' {
-  if (time === 'never') return time
-  const ms = time === undefined ? usualLifetimeMs : parseDuration(time)
+/** Undefined where nothing is said. */
+function lifetimeOf({ for: time }: TokenFlags): number | 'never' | undefined {
+  if (time === undefined || time === 'never') return time
+  const ms = parseDuration(time)
   if (ms !== undefined) return ms
   throw new UsageError(`--for: expected a time such as 90d, or never, found ${time}`)
 }

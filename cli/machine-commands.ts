@@ -60,7 +60,7 @@ export const machineCommands = (print: Print) =>
             for: {
               type: 'string',
               value: 'TIME',
-              does: 'how long it lives: 90d, unless another time up to 365d is given; for a robot also: never',
+              does: 'how long it lives: without it 90d, at most 365d (settings: tokens); for a robot also: never',
             },
             pull: { ...globs, does: 'it can pull what matches' },
             push: { ...globs, does: 'it can push to what matches' },

@@ -17,11 +17,11 @@ export function sourcedRules(
   state: AccessState,
   { settings, settingsSource }: Pick<RegistryFolder, 'settings' | 'settingsSource'>,
 ): readonly SourcedRule[] {
-  const configured = settings.rules.map(rule => ({
+  const configured = settings.rules.map((rule, index) => ({
     rule,
     id: undefined,
     until: rule.untilMs === undefined ? undefined : new Date(rule.untilMs).toISOString(),
-    source: settingsSource('access'),
+    source: settingsSource('access', index),
   }))
   const stored = state.rules.map(each => ({
     rule: parseRule(each),

@@ -16,10 +16,10 @@ export async function listProtections(
   return inRegistry(flags, 'existing', async ({ directory, settings, settingsSource }) => {
     const { state } = await directory.view(untilDone)
     const protections = [
-      ...settings.protections.map(({ text }) => ({
+      ...settings.protections.map(({ text }, index) => ({
         id: undefined,
         protection: text,
-        source: settingsSource('protect'),
+        source: settingsSource('protect', index),
       })),
       ...state.protections.map(({ id, protection }) => ({ id, protection, source: 'store' })),
     ]

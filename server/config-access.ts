@@ -145,7 +145,7 @@ export const accessSettings = {
     .strictObject({
       max_ttl: parsedBy(lifetime).prefault('365d').register(about, {
         accepts: 'a time from 1m to 3650d',
-        does: 'The longest life that an API token of a user may be given.',
+        does: 'The longest life that an API token may be given. Only a robot may have one that lives for ever.',
         reloadable: true,
       }),
       default_ttl: parsedBy(lifetime).prefault('90d').register(about, {

@@ -31,6 +31,8 @@ export interface LoadedSettings {
   readonly settings: Settings
   /** Where each setting that is not left to its default was found: name -> `slipway.yaml:3`, a variable or a flag. */
   readonly sources: ReadonlyMap<string, string>
+  /** The same for what stands inside a setting; undefined for what is left to its default. */
+  readonly where: (path: readonly PropertyKey[]) => string | undefined
   /** The file that was read, as it was named. */
   readonly file: string | undefined
   /** What is accepted and most likely not meant, one line each. */
@@ -91,11 +93,14 @@ export function loadSettings(options: LoadOptions = {}): LoadedSettings {
     resolve((origins.get(name)?.source ?? file)?.folder ?? cwd, path)
   const settings = withAbsolutePaths(checked, absolute)
   const sources = new Map([...origins].map(([name, { where }]) => [name, where]))
-  const placed = ({ path, fault }: Fault) => {
-    // What stands inside a setting has a line of its own.
+  // What stands inside a setting has a line of its own.
+  const where = (path: readonly PropertyKey[]) => {
     const origin = settingList.find(setting => setting.path.every((word, depth) => word === path[depth]))
+    return origins.get(origin?.name ?? '')?.source.where(path)
+  }
+  const placed = ({ path, fault }: Fault) => {
     const name = path.filter(word => typeof word !== 'number').join('.')
-    return `${placeOf(origins.get(origin?.name ?? name)?.source.where(path) ?? 'default', name)}: ${fault}`
+    return `${placeOf(where(path) ?? 'default', name)}: ${fault}`
   }
   refuse(conflicts(settings).map(placed))
   const findings = lint({ ...accessOf(settings), nowMs: Date.now() }).map(
@@ -107,7 +112,7 @@ export function loadSettings(options: LoadOptions = {}): LoadedSettings {
   const told = (which: string) =>
     findings.filter(({ severity }) => severity === which).map(({ line }) => line)
   refuse(told('error'))
-  return { settings, sources, file: file?.where([]), warnings: told('warning') }
+  return { settings, sources, where, file: file?.where([]), warnings: told('warning') }
 }
 
 function withAbsolutePaths(checked: Checked, absolute: (name: string, path: string) => string): Settings {

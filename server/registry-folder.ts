@@ -8,7 +8,7 @@ import { type Journal, journal } from '../storage/journal.ts'
 import { openFolder } from '../storage/open.ts'
 import { accessDocuments } from './access-documents.ts'
 import { accessSettingsOf } from './access-settings.ts'
-import { type LoadedSettings, SettingsError } from './config.ts'
+import { type LoadedSettings, type Settings, SettingsError } from './config.ts'
 import { readNamedFiles } from './named-files.ts'
 
 export interface RegistryFolder {
@@ -17,8 +17,10 @@ export interface RegistryFolder {
   /** The lines of the audit. */
   readonly journal: Pick<Journal, 'lines'>
   readonly settings: AccessSettings
-  /** How to call where a line of the settings comes from. */
-  readonly settingsSource: (name: 'access' | 'protect') => string
+  /** How long tokens live. */
+  readonly tokens: Settings['tokens']
+  /** How to call where a line of the settings comes from, by its index. */
+  readonly settingsSource: (name: 'access' | 'protect', index: number) => string
   close(): Promise<void>
 }
 
@@ -31,7 +33,7 @@ export async function openRegistryFolder(
   which: WhichFolder,
   by: Pick<AuditEvent, 'actor' | 'via'>,
 ): Promise<RegistryFolder> {
-  const { settings, sources, file } = loaded
+  const { settings, where, file } = loaded
   if (which === 'existing') await demandRegistry(settings.data)
   const { store, close } = await openFolder(settings.data, 'command', settings)
   const { files, faults } = readNamedFiles(loaded, { before: undefined, nowMs: Date.now() })
@@ -47,7 +49,8 @@ export async function openRegistryFolder(
     administration: administration({ directory: known, audit, by }),
     journal: lines,
     settings: configured,
-    settingsSource: name => sources.get(name) ?? file ?? 'settings',
+    tokens: settings.tokens,
+    settingsSource: (name, index) => where([name, index]) ?? file ?? 'settings',
     close,
   }
 }

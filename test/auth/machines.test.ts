@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { PrincipalName } from '../../auth/access.ts'
 import {
   addRobot,
   createToken,
@@ -8,13 +9,16 @@ import {
   standingOfToken,
 } from '../../auth/machines.ts'
 import { addUser, disableUser } from '../../auth/people.ts'
-import { emptyState } from '../../auth/state.ts'
+import { type AccessState, emptyState } from '../../auth/state.ts'
 import { name } from '../helpers/principals.ts'
 
 const dayMs = 86_400_000
 const nowMs = 1_000 * dayMs
 const [ci, bob] = [name('ci'), name('bob')]
 const none = new Map()
+const year = { ms: 365 * dayMs, text: '365d' }
+const withToken = (state: AccessState, token: NewToken, others: ReadonlyMap<PrincipalName, unknown>) =>
+  createToken(state, token, others, year)
 const withRobot = addRobot(emptyState, ci, nowMs)
 const person = (who: typeof bob) => ({
   name: who,
@@ -42,8 +46,8 @@ it('adds a robot, once', () => {
 
 it('removes a robot with its tokens, and leaves those of a user of the same name', () => {
   const both = addUser(withBoth, person(ci))
-  const first = createToken(both, token(), none)
-  const second = createToken(first, token({ id: 'bbbbbbbbbb', owner: { kind: 'user', name: ci } }), none)
+  const first = withToken(both, token(), none)
+  const second = withToken(first, token({ id: 'bbbbbbbbbb', owner: { kind: 'user', name: ci } }), none)
   const state = removeRobot(second, ci)
   expect(state.robots).toEqual([])
   expect(state.tokens.map(({ id }) => id)).toEqual(['bbbbbbbbbb'])
@@ -53,7 +57,7 @@ it('removes a robot with its tokens, and leaves those of a user of the same name
 })
 
 it('keeps of a token what is needed to know it again', () => {
-  const state = createToken(withRobot, token({ ceiling: ['pull  a/**', 'push a/b'] }), none)
+  const state = withToken(withRobot, token({ ceiling: ['pull  a/**', 'push a/b'] }), none)
   expect(state.tokens).toEqual([
     {
       id: 'aaaaaaaaaa',
@@ -83,32 +87,32 @@ describe('a token is refused', () => {
     ['of no time', token({ lifetimeMs: 0 }), 'a token lives from 1s to 365d'],
     ['with a ceiling that means nothing', token({ ceiling: ['pull A'] }), 'unexpected "A" in a pattern'],
   ])('%s', ([, refused, message]) => {
-    expect(() => createToken(withBoth, refused, none)).toThrow(message)
+    expect(() => withToken(withBoth, refused, none)).toThrow(message)
   })
 
   it('whose owner is disabled', () => {
     // Bob is no administrator, so there is no last one.
-    expect(() => createToken(disableUser(withBoth, bob), token(ofBob), none)).toThrow(
+    expect(() => withToken(disableUser(withBoth, bob), token(ofBob), none)).toThrow(
       'bob is disabled: enable first, by slipway user enable bob',
     )
   })
 })
 
 it('makes tokens that never end for robots, and tokens for users who are not stored', () => {
-  expect(createToken(withRobot, token({ lifetimeMs: 'never' }), none).tokens[0]?.expiresMs).toBeUndefined()
+  expect(withToken(withRobot, token({ lifetimeMs: 'never' }), none).tokens[0]?.expiresMs).toBeUndefined()
   const kept = new Map([[bob, '$2y$…']])
-  expect(createToken(emptyState, token(ofBob), kept).tokens[0]?.owner).toBe('user:bob')
+  expect(withToken(emptyState, token(ofBob), kept).tokens[0]?.owner).toBe('user:bob')
 })
 
 it('forgets tokens that ended more than 30 days ago', () => {
-  const first = createToken(withRobot, token(), none)
+  const first = withToken(withRobot, token(), none)
   const later = (days: number) => token({ id: 'bbbbbbbbbb', createdMs: nowMs + days * dayMs })
-  expect(createToken(first, later(30), none).tokens).toHaveLength(2)
-  expect(createToken(first, later(31), none).tokens).toHaveLength(1)
+  expect(withToken(first, later(30), none).tokens).toHaveLength(2)
+  expect(withToken(first, later(31), none).tokens).toHaveLength(1)
 })
 
 it('revokes a token, once', () => {
-  const state = createToken(withRobot, token(), none)
+  const state = withToken(withRobot, token(), none)
   const revoked = revokeToken(state, 'aaaaaaaaaa', nowMs + 1)
   expect(revoked.tokens[0]).toMatchObject({ id: 'aaaaaaaaaa', revokedMs: nowMs + 1 })
   expect(revokeToken(revoked, 'aaaaaaaaaa', nowMs + 2)).toBe(revoked)
@@ -122,7 +126,7 @@ it('does not repeat a secret that was given for an id', () => {
 })
 
 it('says how a token stands', () => {
-  const state = createToken(withBoth, token(ofBob), none)
+  const state = withToken(withBoth, token(ofBob), none)
   const [made] = state.tokens
   if (!made) throw new TypeError('there is no token')
   expect(standingOfToken(made, state, nowMs)).toBe('good')

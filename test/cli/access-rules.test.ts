@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { administered } from '../helpers/administered.ts'
 
@@ -85,6 +87,47 @@ describe('access', () => {
       status: 1,
       stderr: `slipway: no stored rule has the id "${id}": see slipway access list\n`,
     })
+  })
+})
+
+describe('rules of the settings', () => {
+  const yaml = [
+    'groups: { team-a: [bob] }',
+    'access:',
+    '- push team-a/** @team-a',
+    '- { rule: pull ** bob, until: 2020-01-31, note: gone }',
+    'protect: ["frozen team-a/old"]',
+  ]
+
+  it('are listed with the place where they stand, and cannot be removed', async () => {
+    const { cwd, done } = administered()
+    writeFileSync(join(cwd, 'slipway.yaml'), `${yaml.join('\n')}\n`)
+    await done('user add bob')
+    expect((await done('access list')).split('\n').map(line => line.split(/ {2,}/))).toEqual([
+      ['ID', 'RULE', 'UNTIL', 'SOURCE', 'NOTE'],
+      ['-', 'admin ** @administrators', '-', 'built in', '-'],
+      ['-', 'push team-a/** @team-a', '-', 'slipway.yaml:3', '-'],
+      ['-', 'pull ** bob', '2020-02-01T00:00:00.000Z (ended)', 'slipway.yaml:4', 'gone'],
+    ])
+    expect(await done('protect list')).toContain('slipway.yaml:5')
+  })
+
+  it('answer questions, and stand beside those that are stored', async () => {
+    const { cwd, done, run } = administered()
+    writeFileSync(join(cwd, 'slipway.yaml'), `${yaml.join('\n')}\n`)
+    await done('user add bob')
+    const id = await run("access add 'delete ** bob'")
+    // Not the first rule: the settings have some.
+    expect(id).toMatchObject({ status: 0, stderr: '' })
+    await done(`access remove ${id.stdout.trim()}`)
+    expect(await run('can bob delete team-a/x')).toMatchObject({
+      status: 1,
+      stdout: 'no: bob has push on team-a/x by the rule push team-a/** @team-a\n',
+    })
+    expect(await run('can bob pull other')).toMatchObject({ status: 1 })
+    const why = await done('why bob team-a/old')
+    expect(why).toContain('slipway.yaml:3')
+    expect(why).toContain('frozen team-a/old')
   })
 })
 

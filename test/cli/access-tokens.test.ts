@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parseSecret } from '../../auth/secrets.ts'
 import { administered } from '../helpers/administered.ts'
@@ -55,7 +57,7 @@ describe('token create', () => {
     ['', 2, 'whose token? expected --user NAME or --robot NAME, one of them'],
     ['--user bob --robot ci', 2, 'whose token? expected --user NAME or --robot NAME, one of them'],
     ['--robot ci --for 90', 2, '--for: expected a time such as 90d, or never, found 90'],
-    ['--robot ci --for 366d', 1, 'a token lives from 1s to 365d'],
+    ['--robot ci --for 366d', 1, 'a token lives from 1s to 365d (tokens.max_ttl)'],
     [
       '--robot ci --pull Team',
       2,
@@ -67,6 +69,25 @@ describe('token create', () => {
     const { done, run } = administered()
     await done('robot add ci')
     expect(await run(`token create ${args}`)).toEqual({ status, stdout: '', stderr: `slipway: ${message}\n` })
+  })
+})
+
+it('lets tokens live as long as the settings say', async () => {
+  const { cwd, done, run } = administered()
+  writeFileSync(join(cwd, 'slipway.yaml'), 'tokens: { max_ttl: 30h, default_ttl: 12h }\n')
+  await done('robot add ci')
+  await done('token create --robot ci')
+  await done('token create --robot ci --for 30h')
+  const { tokens } = JSON.parse(await done('token list --json'))
+  const lives = tokens.map(
+    ({ createdAt, expiresAt }: Record<'createdAt' | 'expiresAt', string>) =>
+      Date.parse(expiresAt) - Date.parse(createdAt),
+  )
+  expect(lives).toEqual([12 * 3_600_000, 30 * 3_600_000])
+  expect(await run('token create --robot ci --for 31h')).toEqual({
+    status: 1,
+    stdout: '',
+    stderr: 'slipway: a token lives from 1s to 30h (tokens.max_ttl)\n',
   })
 })
 

@@ -13,7 +13,7 @@ const top =
   'limits, log'
 
 it('needs no configuration', () => {
-  const { cwd, ...loaded } = load()
+  const { cwd, where, ...loaded } = load()
   expect(loaded).toEqual({
     settings: {
       listen: [fiveThousand],
@@ -36,6 +36,7 @@ it('needs no configuration', () => {
     file: undefined,
     warnings: [],
   })
+  expect(where(['listen'])).toBeUndefined()
 })
 
 describe('accepts', () => {
