@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -90,7 +91,9 @@ it.skipIf(script === undefined)(
       await until('it listens', () => lines.some(line => line.startsWith('try ')))
       const address = lines.find(line => line.startsWith('serving'))?.split(/ +/)[1] ?? ''
       const upload = await startUpload({ address, name: 'stop/terminal' })
-      await using _patch = await slowRequest('PATCH', upload.url, MiB)
+      await using patch = await slowRequest('PATCH', upload.url, MiB)
+      await patch.send(Buffer.alloc(1))
+      await until('it is received', () => existsSync(join(data, 'u')))
       terminal.stdin.write('\x03')
       await until('it waits', () =>
         lines.some(line => line.endsWith('waiting up to 25 s for 1 request; again to stop at once')),
