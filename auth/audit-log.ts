@@ -110,7 +110,8 @@ export function auditLog({ journal, now, onFailure = () => {}, limits }: AuditLo
 
   function soon(): void {
     // What it may reject with, `onFailure` has heard.
-    timer ??= setTimeout(() => void write().catch(() => {}), everyMs)
+    // Nobody is kept from ending by it: who ends flushes.
+    timer ??= setTimeout(() => void write().catch(() => {}), everyMs).unref()
   }
 
   return {

@@ -46,3 +46,16 @@ export function hotKeys(now: () => number): (key: string) => boolean {
     return current.count > hotAfter
   }
 }
+
+/** What is told again after this time: clients log in all day. */
+const toldWithinMs = 10 * 60_000
+
+/** Whether the same was told a while ago; asking tells. */
+export function repeats(): (what: string) => boolean {
+  const told = new LRUCache<string, true>({ max: mostKnown, ttl: toldWithinMs })
+  return what => {
+    if (told.has(what)) return true
+    told.set(what, true)
+    return false
+  }
+}

@@ -2,6 +2,7 @@ import Koa from 'koa'
 import { wordOf } from '../auth/access.ts'
 import type { View } from '../auth/directory.ts'
 import { type Answer, json } from './answer.ts'
+import { audited } from './audited.ts'
 import { authorize } from './authorize.ts'
 import { deleteBlob, getBlob, headBlob } from './blobs.ts'
 import { type Context, nobody, type RequestState, requestIo, type Services, targetOf } from './context.ts'
@@ -55,7 +56,7 @@ const handlers: Handlers = {
   ready,
 }
 
-/** Every request goes through these five, in this order. */
+/** Every request goes through these six, in this order. */
 export function createApp(services: Services): Koa<RequestState> {
   const app = new Koa<RequestState>()
   app.use(observed(services))
@@ -64,6 +65,7 @@ export function createApp(services: Services): Koa<RequestState> {
     ctx.state.operation = parseOperation(ctx.method, targetOf(ctx.req))
     await next()
   })
+  app.use(audited(services.audit))
   app.use(authorize(services))
   app.use(async ctx => {
     const { operation } = ctx.state

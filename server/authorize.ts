@@ -10,6 +10,7 @@ import type { View } from '../auth/directory.ts'
 import type { Action } from '../auth/scopes.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/names.ts'
+import { refusedLogin } from './audited.ts'
 import { challenged, type Demand, demandOf, type TokenServer } from './challenge.ts'
 import type { Context, RequestState, Services } from './context.ts'
 import { type Operation, requiredPermission } from './operations.ts'
@@ -37,6 +38,8 @@ async function admit(services: Services, ctx: Context, operation: Operation): Pr
   const view = await services.access.view(ctx.state.io)
   const outcome = await identify(services, ctx, operation, view)
   const isRefused = 'refused' in outcome
+  if (isRefused)
+    ctx.state.refused = refusedLogin(outcome, parseAuthorization(ctx.req.headers.authorization), view)
   services.limitRate(operation, isRefused ? undefined : outcome.principal, addressOf(ctx))
   const demand = demandOf(operation)
   if (isRefused) throw refusal(outcome, demand, tokenServerOf(services, ctx))

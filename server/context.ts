@@ -1,14 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ParameterizedContext } from 'koa'
 import type { AccessPolicy } from '../auth/access.ts'
+import type { AuditLog } from '../auth/audit-log.ts'
 import type { Caller } from '../auth/authenticator.ts'
 import type { View } from '../auth/directory.ts'
 import type { FileReceiver } from '../kernel/receiver.ts'
 import type { FileSender } from '../kernel/sender.ts'
 import type { Io } from '../oci/io.ts'
-import type { Registry } from '../storage/registry.ts'
+import type { Tag } from '../oci/names.ts'
+import type { Registry, TagChange } from '../storage/registry.ts'
 import type { AccessControl } from './access-control.ts'
 import type { Answer } from './answer.ts'
+import type { RefusedLogin } from './audited.ts'
 import type { Pace } from './body.ts'
 import type { Observe } from './observe.ts'
 import type { Operation } from './operations.ts'
@@ -20,6 +23,7 @@ export interface Services {
   readonly access: AccessControl
   readonly limitRate: LimitRate
   readonly observe: Observe
+  readonly audit: Pick<AuditLog, 'note'>
   /** How fast bodies must arrive. */
   readonly pace: Pace
   /** Largest manifest that is accepted, in bytes. */
@@ -42,6 +46,10 @@ export interface RequestState {
   caller: Caller
   /** Who there is and what they may do, as the request found it; only where that was asked. */
   view?: View
+  /** What was shown and did not do. */
+  refused?: RefusedLogin | undefined
+  /** What became of tags. */
+  tagChanges?: Map<Tag, TagChange>
 }
 
 const nothing: AccessPolicy = { permits: () => false, reach: () => [] }

@@ -1,11 +1,13 @@
 /** The composition root: what one process that serves is made of. */
 import type { Server } from 'node:http'
 import { Server as TlsServer } from 'node:https'
+import { auditLog } from '../auth/audit-log.ts'
 import type { AccessSettings } from '../auth/directory.ts'
 import type { WorkloadVerifier } from '../auth/workloads.ts'
 import type { FileReceiver } from '../kernel/receiver.ts'
 import type { FileSender } from '../kernel/sender.ts'
 import { cached } from '../storage/cached.ts'
+import { journal } from '../storage/journal.ts'
 import { localRegistry } from '../storage/local-registry.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
 import { accessControl, noAccessSettings, noWorkloads } from './access-control.ts'
@@ -86,11 +88,17 @@ export async function startServer({
     url,
     registryId,
   })
+  const audit = auditLog({
+    journal: journal(store),
+    now: Date.now,
+    onFailure: error => observe({ event: 'job failed', job: 'audit', error }),
+  })
   const services = {
     registry,
     access,
     limitRate: requestRates(rates),
     observe,
+    audit,
     sender,
     receiver,
     pace,
@@ -135,6 +143,8 @@ export async function startServer({
       await drained
       late.removeEventListener('abort', cut)
       await access.close()
+      // What keeps it from being written is in the log.
+      await audit.flush().catch(() => {})
       return unfinished
     },
   }

@@ -3,6 +3,7 @@ import { RegistryError } from '../oci/errors.ts'
 import { isDigest, type Reference } from '../oci/names.ts'
 import type { StoredManifest, TagCondition } from '../storage/registry.ts'
 import { empty, namesEntity } from './answer.ts'
+import { rememberTags } from './audited.ts'
 import { readBody } from './body.ts'
 import type { Context, Services } from './context.ts'
 import type { OperationOf } from './operations.ts'
@@ -69,7 +70,8 @@ export async function putManifest(services: Services, ctx: Context, operation: O
   const condition = conditionOf(ctx)
   const bytes = await readBody(ctx.req, ctx.res, limit, services.pace, tooLarge)
   const mediaType = ctx.get('Content-Type') || undefined
-  const push = { mediaType, bytes, tags, condition, by: wordOf(ctx.state.caller.principal) }
+  const author = { by: wordOf(ctx.state.caller.principal), guard: rememberTags(ctx) }
+  const push = { mediaType, bytes, tags, condition, ...author }
   const { digest, subject } = await services.registry.manifests.write(name, reference, push, ctx.state.io)
   return empty(201, {
     Location: `${services.url()}/v2/${name}/manifests/${digest}`,
@@ -87,7 +89,7 @@ export async function deleteManifest(
   await registry.manifests.remove(
     operation.name,
     operation.reference,
-    { by: wordOf(ctx.state.caller.principal) },
+    { by: wordOf(ctx.state.caller.principal), guard: rememberTags(ctx) },
     ctx.state.io,
   )
   return empty(202)

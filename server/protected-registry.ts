@@ -3,10 +3,23 @@
  * method is written down here, so that a new one cannot pass by.
  */
 import type { Policy } from '../auth/policy.ts'
-import type { Change } from '../auth/protections.ts'
+import type { Change, Protection } from '../auth/protections.ts'
 import { RegistryError } from '../oci/errors.ts'
-import { isDigest, type RepositoryName } from '../oci/names.ts'
+import { isDigest, type RepositoryName, type Tag } from '../oci/names.ts'
 import type { Registry, TagAuthor, TagChange } from '../storage/registry.ts'
+
+export class Protected extends RegistryError {
+  /** Its line. */
+  readonly protection: string
+
+  constructor({ text }: Protection, what: { readonly name: RepositoryName; readonly tag?: Tag }) {
+    super('DENIED', {
+      message: `refused by the protection "${text}", which binds everybody`,
+      detail: { ...what, protection: text },
+    })
+    this.protection = text
+  }
+}
 
 export function protectedRegistry(registry: Registry, policy: Policy): Registry {
   const { blobs, uploads, manifests } = registry
@@ -14,11 +27,7 @@ export function protectedRegistry(registry: Registry, policy: Policy): Registry 
   /** Throws DENIED: no other token can change it. */
   function refuse(change: Change, name: RepositoryName): void {
     const protection = policy.protectionAgainst(change, name)
-    if (protection)
-      throw new RegistryError('DENIED', {
-        message: `refused by the protection "${protection.text}", which binds everybody`,
-        detail: { name, ...('tag' in change && { tag: change.tag }), protection: protection.text },
-      })
+    if (protection) throw new Protected(protection, { name, ...('tag' in change && { tag: change.tag }) })
   }
 
   const guarded = <Author extends TagAuthor>(name: RepositoryName, author: Author): Author => ({

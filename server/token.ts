@@ -10,6 +10,7 @@ import { formatScopes, grantedOf } from '../auth/scopes.ts'
 import { parseSecret } from '../auth/secrets.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { type Answer, json } from './answer.ts'
+import { refusedLogin } from './audited.ts'
 import { addressOf } from './authorize.ts'
 import { readBody } from './body.ts'
 import type { Context, Services } from './context.ts'
@@ -66,7 +67,10 @@ async function issue(
   const { io } = ctx.state
   const view = await access.view(io)
   const caller = await access.authenticate(credentials, addressOf(ctx), view, io)
-  if ('refused' in caller) return { refusal: refused(services, caller) }
+  if ('refused' in caller) {
+    ctx.state.refused = refusedLogin(caller, credentials, view)
+    return { refusal: refused(services, caller) }
+  }
   ctx.state.caller = caller
   // Whoever asks for nothing wants to know whether a password is right, and showed none.
   if (isStranger(caller, view) && asked === undefined) return { refusal: refused(services, undefined) }
