@@ -16,7 +16,8 @@ import type { FromParent, FromWorker } from './worker.ts'
 const drainMs = 25_000
 /** A worker that ends so soon after its start would end again: the next one waits. */
 const shortLifeMs = 5_000
-const purgeEveryMs = 10 * 60_000
+/** Longest time between two looks for uploads that lie idle; half of what they may, where that is less. */
+const mostPurgeEveryMs = 10 * 60_000
 /** Threads that wait for the disk: with the usual four, pushes queue behind each other's fsyncs. */
 const diskThreads = 8
 
@@ -50,6 +51,7 @@ export async function serve(load: () => LoadedSettings): Promise<void> {
       sparse: () => settings.sparse,
       uploadLimits: () => ({ perOwner: settings.limits.uploadsPerUser, ttlMs: settings.limits.uploadTtlMs }),
     })
+    const purgeEveryMs = Math.min(mostPurgeEveryMs, settings.limits.uploadTtlMs / 2)
     const purging = repeat(
       purgeEveryMs,
       async () => {
