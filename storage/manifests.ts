@@ -161,10 +161,10 @@ export function manifests(
       const held = await readManifest(store, rid, digest, options)
       const subject = held?.header.sub
       const before = await tracesOf(rid, digest, subject, options)
-      // The manifest first: with it every tag that points to it is gone, at once.
+      // What leads to it first: whoever dies in between leaves a manifest without a tag, and no tag without a manifest.
+      await drop(rid, digest, before, by, options)
       const condition = { ifMatch: held?.record.etag ?? '' }
       if (held && !(await store.remove(manifestKey(rid, digest), { ...options, condition }))) continue
-      await drop(rid, digest, before, by, options)
       // A push that found the manifest a moment ago may lead to it now, and looks again after that.
       const since = await tracesOf(rid, digest, subject, options)
       if (!(await readManifest(store, rid, digest, options))) await drop(rid, digest, since, by, options)
