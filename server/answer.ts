@@ -1,4 +1,4 @@
-import type { Span } from '../oci/ranges.ts'
+import type { ByteRange } from '../oci/ranges.ts'
 import type { OpenContent } from '../storage/object-store.ts'
 
 /** What a handler returns, for respond.ts to send. */
@@ -13,7 +13,7 @@ export interface Answer {
 /** A part of opened content; whoever sends it closes it. */
 export interface ContentBody {
   readonly content: Exclude<OpenContent, { kind: 'bytes' }>
-  readonly span: Span
+  readonly span: ByteRange
 }
 
 /** An answer that says all in its headers. */

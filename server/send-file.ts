@@ -5,7 +5,7 @@ import type { Socket } from 'node:net'
 import { TransferError } from '../kernel/mover.ts'
 import type { FileSender } from '../kernel/sender.ts'
 import type { Io } from '../oci/io.ts'
-import type { ByteRange } from '../storage/object-store.ts'
+import type { ByteRange } from '../oci/ranges.ts'
 import { bufferPool } from './buffer-pool.ts'
 import { descriptorOf } from './handle.ts'
 
