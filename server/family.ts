@@ -5,6 +5,7 @@ import { rm } from 'node:fs/promises'
 import { flushCompileCache, getCompileCacheDir } from 'node:module'
 import net from 'node:net'
 import { fileURLToPath } from 'node:url'
+import { codeOf } from '../oci/errors.ts'
 import { localRegistry } from '../storage/local-registry.ts'
 import { openFolder } from '../storage/open.ts'
 import { type LoadedSettings, needRestart, type Settings, SettingsError, workerCount } from './config.ts'
@@ -212,7 +213,7 @@ async function removeStaleSockets({ listen }: Settings): Promise<void> {
     const refused = await new Promise<boolean>(resolve => {
       const socket = net.connect({ path: address.path })
       socket.once('connect', () => resolve(false))
-      socket.once('error', error => resolve('code' in error && error.code === 'ECONNREFUSED'))
+      socket.once('error', error => resolve(codeOf(error) === 'ECONNREFUSED'))
       socket.once('close', () => socket.destroy())
       socket.once('connect', () => socket.destroy())
     })
