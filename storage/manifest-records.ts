@@ -44,6 +44,12 @@ function decode(record: StoredRecord) {
   return held
 }
 
+export const heldManifest = (record: StoredRecord, digest: Digest): HeldManifest => ({
+  record,
+  digest,
+  ...decode(record),
+})
+
 export async function readManifest(
   store: ObjectStore,
   rid: Rid,
@@ -51,7 +57,7 @@ export async function readManifest(
   io: Io,
 ): Promise<HeldManifest | undefined> {
   const record = await store.read(manifestKey(rid, digest), io)
-  return record && { record, digest, ...decode(record) }
+  return record && heldManifest(record, digest)
 }
 
 /** Whether any manifest of a repository names this blob. Reads them all: for deletes, which are rare. */
