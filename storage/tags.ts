@@ -3,6 +3,7 @@ import type { Io } from '../oci/io.ts'
 import type { Digest, Tag } from '../oci/names.ts'
 import { deletedTagKey, type Rid, tagKey, tagOfKey, tagPrefix } from './layout.ts'
 import type { MutationOptions, ObjectStore, StoredRecord } from './object-store.ts'
+import { everyKey } from './pages.ts'
 import { decodeRecord, encodeRecord, inParallel, pause, update } from './record.ts'
 import type { Listing, Page, TagCondition } from './registry.ts'
 
@@ -106,18 +107,11 @@ export function tags(store: ObjectStore): Tags {
       return store.remove(tagKey(rid, tag), { ...options, condition: { ifMatch: etag } })
     },
 
-    async pointingTo(rid, digest, { signal }) {
+    async pointingTo(rid, digest, io) {
       const found: HeldTag[] = []
-      for (let after: string | undefined, more = true; more; ) {
-        const page = await store.list(tagPrefix(rid), {
-          signal,
-          limit: 1000,
-          ...(after && { after }),
-        })
-        const held = await inParallel(page.keys, 16, key => find(rid, tagOfKey(key), { signal }))
+      for await (const keys of everyKey(store, tagPrefix(rid), io)) {
+        const held = await inParallel(keys, 16, key => find(rid, tagOfKey(key), io))
         found.push(...held.filter(each => each !== undefined).filter(({ record }) => record.d === digest))
-        more = page.more
-        after = page.keys.at(-1)
       }
       return found
     },
