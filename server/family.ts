@@ -10,6 +10,7 @@ import { localRegistry } from '../storage/local-registry.ts'
 import { openFolder } from '../storage/open.ts'
 import { type LoadedSettings, needRestart, type Settings, SettingsError, workerCount } from './config.ts'
 import { jsonLog, type Log } from './observe.ts'
+import { registryOptions } from './registry-options.ts'
 import { readVersion } from './version.ts'
 import type { FromParent, FromWorker } from './worker.ts'
 
@@ -47,11 +48,10 @@ export async function serve(load: () => LoadedSettings): Promise<void> {
     const addresses = await workers.begin()
     announce(settings, addresses, log)
     flushCompileCache()
-    const { uploads } = localRegistry(store, {
-      registryId: format.id,
-      sparse: () => settings.sparse,
-      uploadLimits: () => ({ perOwner: settings.limits.uploadsPerUser, ttlMs: settings.limits.uploadTtlMs }),
-    })
+    const { uploads } = localRegistry(
+      store,
+      registryOptions(format.id, () => settings),
+    )
     const purgeEveryMs = Math.min(mostPurgeEveryMs, settings.limits.uploadTtlMs / 2)
     const purging = repeat(
       purgeEveryMs,
