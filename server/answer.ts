@@ -42,12 +42,3 @@ export function linkNext(
   const given = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined)
   return { Link: `<${path}?${new URLSearchParams(given)}>; rel="next"` }
 }
-
-/** Whether an If-None-Match or If-Match header names this entity (RFC 9110, 8.8.3; weak comparison). */
-export function namesEntity(header: string | undefined, digest: string): boolean {
-  if (header === undefined) return false
-  return header.split(',').some(each => {
-    const tag = each.trim().replace(/^W\//, '')
-    return tag === '*' || tag === `"${digest}"`
-  })
-}

@@ -1,7 +1,8 @@
 import { isFault, RegistryError } from '../oci/errors.ts'
 import { type ByteRange, parseRange } from '../oci/ranges.ts'
-import { type Answer, empty, namesEntity } from './answer.ts'
+import { type Answer, empty } from './answer.ts'
 import type { Context, Services } from './context.ts'
+import { namesEntity } from './entity-tags.ts'
 import type { OperationOf } from './operations.ts'
 
 /** A blob never changes. Without the name of its type no browser shows it. */

@@ -53,7 +53,7 @@ export interface Tags {
 /** Whether a tag, or a manifest, that is at this digest may be pushed. */
 export function satisfies(condition: TagCondition, current: Digest | undefined): boolean {
   if ('ifAbsent' in condition) return current === undefined
-  return current !== undefined && (condition.ifDigest.includes(current) || condition.ifDigest.includes('*'))
+  return current !== undefined && ('ifPresent' in condition || condition.ifDigest.includes(current))
 }
 
 function refuseUnless(condition: TagCondition | undefined, tag: Tag, current: Digest | undefined): void {
