@@ -21,7 +21,6 @@ const faults = {
     'manifest references a manifest or blob unknown to registry',
   ],
   MANIFEST_TOO_LARGE: [413, 'MANIFEST_INVALID', 'manifest is too large'],
-  BODY_TOO_LARGE: [413, 'SIZE_INVALID', 'request body is too large'],
   TAG_INVALID: [400, 'MANIFEST_INVALID', 'invalid tag'],
   TAG_CHANGED: [412, 'DENIED', 'the tag is not in the state that the request demands'],
   NAME_INVALID: [400, 'NAME_INVALID', 'invalid repository name'],
@@ -37,7 +36,6 @@ const faults = {
   TOO_MANY_REQUESTS: [429, 'TOOMANYREQUESTS', 'too many requests'],
   UNKNOWN: [500, 'UNKNOWN', 'unknown error'],
   STORAGE_UNAVAILABLE: [503, 'UNAVAILABLE', 'storage does not accept writes'],
-  STOPPING: [503, 'UNAVAILABLE', 'the registry is stopping'],
   STORAGE_FULL: [507, 'UNAVAILABLE', 'storage is full'],
 } as const satisfies Record<string, readonly [status: number, code: string, message: string]>
 
@@ -77,4 +75,10 @@ export class RegistryError extends Error {
 /** True for a RegistryError with this fault. */
 export function isFault(error: unknown, fault: Fault): error is RegistryError {
   return error instanceof RegistryError && error.fault === fault
+}
+
+/** The system's error code, such as ENOENT; undefined for anything that is not a system error. */
+export function codeOf(error: unknown): string | undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return typeof code === 'string' ? code : undefined
 }

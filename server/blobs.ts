@@ -1,7 +1,8 @@
 import { isFault, RegistryError } from '../oci/errors.ts'
-import { parseRange, type Span } from '../oci/ranges.ts'
-import { type Answer, empty, namesEntity } from './answer.ts'
+import { type ByteRange, parseRange } from '../oci/ranges.ts'
+import { type Answer, empty } from './answer.ts'
 import type { Context, Services } from './context.ts'
+import { namesEntity } from './entity-tags.ts'
 import type { OperationOf } from './operations.ts'
 
 /** A blob never changes. Without the name of its type no browser shows it. */
@@ -51,7 +52,7 @@ export async function getBlob(
 const isCurrentFor = (ifRange: string, digest: string) => ifRange === '' || ifRange === `"${digest}"`
 
 /** Bytes may come whole or be the part already. */
-const partOf = (bytes: Buffer, { start, end }: Span) =>
+const partOf = (bytes: Buffer, { start, end }: ByteRange) =>
   bytes.length === end - start ? bytes : bytes.subarray(start, end)
 
 export async function deleteBlob(
@@ -75,9 +76,7 @@ export async function mountBlob(
   const { name, digest, from } = operation
   const { io, principal } = ctx.state
   const candidates =
-    from === undefined
-      ? await registry.blobs.holders(digest, { ...io, signal: io.signal, limit: mountCandidates })
-      : [from]
+    from === undefined ? await registry.blobs.holders(digest, { ...io, limit: mountCandidates }) : [from]
   for (const source of candidates) {
     if (!policy.permits(principal, 'pull', source)) continue
     try {

@@ -1,7 +1,7 @@
 /** The YAML file of settings: the one place that knows yaml, which is loaded only when there is a file. */
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { isNativeError } from 'node:util/types'
+import { codeOf } from '../oci/errors.ts'
 
 /** What a file says, and on which line it says it. Faults: it could not be read; then it says nothing. */
 export interface ConfigFile {
@@ -23,7 +23,7 @@ export function readConfigFile(path: string, name: string, required: boolean): C
   try {
     return parseConfigFile(readFileSync(path, 'utf8'), name)
   } catch (error) {
-    const code = isNativeError(error) && 'code' in error ? String(error.code) : undefined
+    const code = codeOf(error)
     if (code === undefined) throw error
     if (code === 'ENOENT' && !required) return undefined
     return broken(name, [`${name}: cannot be read: ${reasons[code] ?? code}`])

@@ -3,12 +3,13 @@ import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
 import { flushCompileCache, getCompileCacheDir } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import { codeOf } from '../storage/durable.ts'
+import { codeOf } from '../oci/errors.ts'
 import { localRegistry } from '../storage/local-registry.ts'
 import { type OpenStore, openFolder } from '../storage/open.ts'
 import { type LoadedSettings, type Settings, SettingsError, settingChanges, workerCount } from './config.ts'
 import { jsonLog, type Log } from './observe.ts'
 import { planServe } from './plan.ts'
+import { registryOptions } from './registry-options.ts'
 import { removeStaleSocket } from './sockets.ts'
 import { readVersion } from './version.ts'
 import type { FromParent, FromWorker } from './worker.ts'
@@ -19,7 +20,8 @@ const drainMs = 25_000
 const shortLifeMs = 5_000
 /** npm passes on a Ctrl-C that the terminal has sent already: within this time two signals are one. */
 const sameSignalMs = 500
-const purgeEveryMs = 10 * 60_000
+/** Longest time between two looks for uploads that lie idle; half of what they may, where that is less. */
+const mostPurgeEveryMs = 10 * 60_000
 /** Threads that wait for the disk: with the usual four, pushes queue behind each other's fsyncs. */
 const diskThreads = 8
 
@@ -48,11 +50,11 @@ export async function serve(load: () => LoadedSettings): Promise<void> {
     const addresses = await workers.begin()
     announce(settings, addresses, log)
     flushCompileCache()
-    const { uploads } = localRegistry(store, {
-      registryId: format.id,
-      sparse: () => settings.sparse,
-      uploadLimits: () => ({ perOwner: settings.limits.uploadsPerUser, ttlMs: settings.limits.uploadTtlMs }),
-    })
+    const { uploads } = localRegistry(
+      store,
+      registryOptions(format.id, () => settings),
+    )
+    const purgeEveryMs = Math.min(mostPurgeEveryMs, settings.limits.uploadTtlMs / 2)
     const purging = repeat(
       purgeEveryMs,
       async () => {

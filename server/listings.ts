@@ -1,5 +1,6 @@
 import { ociIndex } from '../oci/media-types.ts'
 import type { RepositoryName } from '../oci/names.ts'
+import { everyPage } from '../storage/pages.ts'
 import { json, linkNext } from './answer.ts'
 import type { Context, Services } from './context.ts'
 import type { OperationOf } from './operations.ts'
@@ -21,21 +22,16 @@ export async function listTags(
   return json({ name, tags: items }, link)
 }
 
-/** How many names are read at once where some may be hidden. */
-const scanLength = 1000
-
 /** Names that the asker may pull, in order, strictly after one of them. */
 async function* visible(
   { registry, policy }: Services,
   ctx: Context,
   start?: string,
 ): AsyncGenerator<RepositoryName> {
-  for (let after = start, more = true; more; ) {
-    const page = await registry.repositories({ after, limit: scanLength, signal: ctx.state.io.signal })
-    for (const name of page.items) if (policy.permits(ctx.state.principal, 'pull', name)) yield name
-    more = page.more
-    after = page.items.at(-1)
-  }
+  const { io, principal } = ctx.state
+  const pages = everyPage(page => registry.repositories({ ...page, signal: io.signal }), start)
+  for await (const names of pages)
+    for (const name of names) if (policy.permits(principal, 'pull', name)) yield name
 }
 
 export async function catalog(services: Services, ctx: Context, { limit, after }: OperationOf<'catalog'>) {

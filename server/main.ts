@@ -14,6 +14,7 @@ import type { Settings } from './config.ts'
 import { holdBody } from './held-body.ts'
 import { createHttpServer, type HttpLimits, usualLimits } from './http.ts'
 import type { Observe } from './observe.ts'
+import { registryOptions } from './registry-options.ts'
 import { bindFault } from './sockets.ts'
 
 /** What remembered records and small blobs may take of a process's memory. */
@@ -51,14 +52,10 @@ export async function startServer({
   limits = usualLimits,
   pace = usualPace,
 }: Parts): Promise<RunningServer> {
-  const registry = localRegistry(cached(store, { maxBytes: cacheBytes }), {
-    registryId,
-    sparse: () => settings().sparse,
-    uploadLimits: () => ({
-      perOwner: settings().limits.uploadsPerUser,
-      ttlMs: settings().limits.uploadTtlMs,
-    }),
-  })
+  const registry = localRegistry(
+    cached(store, { maxBytes: cacheBytes }),
+    registryOptions(registryId, settings),
+  )
   const services = {
     registry,
     policy: openToAll,
