@@ -1,7 +1,7 @@
 /** What a command is made of; its --help is printed from that. */
 
 import { type ParseArgsOptionDescriptor, parseArgs } from 'node:util'
-import { isNativeError } from 'node:util/types'
+import { codeOf } from '../oci/errors.ts'
 import { UsageError, unknownWord } from './usage.ts'
 
 /** `found`: a command that looks for something amiss has found it. `no`: the answer to what it was asked. */
@@ -110,8 +110,8 @@ function counted(given: readonly string[], operands: readonly string[]): readonl
 
 /** parseArgs's complaint in one line of ours; undefined when it is something else. */
 function explain(error: unknown, options: Options): UsageError | undefined {
-  const code = isNativeError(error) && 'code' in error ? error.code : undefined
-  const [, quoted = ''] = (isNativeError(error) && /'([^']*)'/.exec(error.message)) || []
+  const code = codeOf(error)
+  const [, quoted = ''] = (error instanceof Error && /'([^']*)'/.exec(error.message)) || []
   const [option = quoted] = /--?[\w-]+/.exec(quoted) ?? []
   const known = Object.keys(options).map(name => `--${name}`)
   switch (code) {

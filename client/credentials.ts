@@ -1,8 +1,9 @@
 /** Who we are to a registry, as `docker login` and its friends have left it in Docker's config.json. */
+
 import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isNativeError } from 'node:util/types'
+import { codeOf } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
 import { ClientError } from './client-error.ts'
 import { dockerHub } from './image-reference.ts'
@@ -40,7 +41,7 @@ async function readConfig(path: string): Promise<DockerConfig> {
     const config: unknown = JSON.parse(await readFile(path, 'utf8'))
     return typeof config === 'object' && config !== null ? config : {}
   } catch (cause) {
-    if (isNativeError(cause) && 'code' in cause && cause.code === 'ENOENT') return {}
+    if (codeOf(cause) === 'ENOENT') return {}
     const reason = cause instanceof SyntaxError ? 'it is not JSON' : 'it cannot be read'
     throw new ClientError(`${path}: ${reason}: mend it, or name another folder in DOCKER_CONFIG`, { cause })
   }
@@ -88,7 +89,7 @@ async function askHelper(name: string, host: string, path: string, io: Io): Prom
   if (error) {
     // The protocol has no status for this, only this text.
     if (stdout.includes('credentials not found')) return undefined
-    const reason = 'code' in error && error.code === 'ENOENT' ? 'there is no such program' : 'it failed'
+    const reason = codeOf(error) === 'ENOENT' ? 'there is no such program' : 'it failed'
     throw new ClientError(`${program}, which ${path} names for ${host}: ${reason}`, { cause: error })
   }
   try {

@@ -1,4 +1,5 @@
 /** One request and its answer, as bytes: nothing here knows what a registry is. */
+
 import { once } from 'node:events'
 import {
   type ClientRequest,
@@ -9,7 +10,7 @@ import {
 } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { Readable } from 'node:stream'
-import { isNativeError } from 'node:util/types'
+import { codeOf } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
 import { ClientError } from './client-error.ts'
 import { unreachable } from './unreachable.ts'
@@ -56,8 +57,7 @@ export async function exchange(url: URL, outgoing: Outgoing, io: Io): Promise<An
   } catch (error) {
     io.signal.throwIfAborted()
     // A registry may end a connection at rest just when it is used again: that says nothing about the request.
-    if (request.reusedSocket && isNativeError(error) && 'code' in error && error.code === 'ECONNRESET')
-      return unkept(url, outgoing, io)
+    if (request.reusedSocket && codeOf(error) === 'ECONNRESET') return unkept(url, outgoing, io)
     throw unreachable(url, error)
   }
 }

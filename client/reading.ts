@@ -1,7 +1,8 @@
 /** Bytes of answers, believed only as far as they can be checked. */
+
 import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
-import { isNativeError } from 'node:util/types'
+import { codeOf } from '../oci/errors.ts'
 import { algorithmOf, type Digest, digestOf, hexOf } from '../oci/names.ts'
 import { ClientError } from './client-error.ts'
 import type { Answer } from './exchange.ts'
@@ -72,7 +73,7 @@ async function* whole(url: URL, body: Readable): AsyncGenerator<Buffer> {
   try {
     for await (const chunk of body) yield chunk
   } catch (cause) {
-    if (isNativeError(cause) && 'code' in cause && cause.code === 'ECONNRESET')
+    if (codeOf(cause) === 'ECONNRESET')
       throw new ClientError(`${addressOf(url)} was cut off: try again`, { cause })
     throw cause
   }

@@ -1,10 +1,10 @@
-import { isNativeError } from 'node:util/types'
+import { codeOf } from '../oci/errors.ts'
 import { ClientError } from './client-error.ts'
 
 /** What to say, and what to do, about a host that a request did not get through to; any other error as it is. */
 export function unreachable(url: URL, error: unknown): unknown {
-  if (!isNativeError(error) || error instanceof ClientError || !('code' in error)) return error
-  const code = String(error.code)
+  const code = codeOf(error)
+  if (code === undefined || !(error instanceof Error) || error instanceof ClientError) return error
   const reason = code.startsWith('HPE_') ? 'it does not speak HTTP' : (reasons[code] ?? error.message)
   const advice = url.protocol === 'http:' ? (perhapsTls[reason] ?? '') : ''
   return new ClientError(`${url.host} cannot be reached: ${reason}${advice}`, { cause: error })

@@ -39,7 +39,6 @@ const faults = {
   STORAGE_UNAVAILABLE: [503, 'UNAVAILABLE', 'storage does not accept writes'],
   BUSY: [503, 'UNAVAILABLE', 'too many passwords are being verified'],
   ISSUER_UNAVAILABLE: [503, 'UNAVAILABLE', 'the keys of the issuer of this token cannot be had now'],
-  STOPPING: [503, 'UNAVAILABLE', 'the registry is stopping'],
   STORAGE_FULL: [507, 'UNAVAILABLE', 'storage is full'],
 } as const satisfies Record<string, readonly [status: number, code: string, message: string]>
 
@@ -79,4 +78,10 @@ export class RegistryError extends Error {
 /** True for a RegistryError with this fault. */
 export function isFault(error: unknown, fault: Fault): error is RegistryError {
   return error instanceof RegistryError && error.fault === fault
+}
+
+/** The system's error code, such as ENOENT; undefined for anything that is not a system error. */
+export function codeOf(error: unknown): string | undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return typeof code === 'string' ? code : undefined
 }

@@ -1,4 +1,4 @@
-import type { Span } from '../oci/ranges.ts'
+import type { ByteRange } from '../oci/ranges.ts'
 import type { OpenContent } from '../storage/object-store.ts'
 
 /** What a handler returns, for respond.ts to send. */
@@ -13,7 +13,7 @@ export interface Answer {
 /** A part of opened content; whoever sends it closes it. */
 export interface ContentBody {
   readonly content: Exclude<OpenContent, { kind: 'bytes' }>
-  readonly span: Span
+  readonly span: ByteRange
 }
 
 /** An answer that says all in its headers. */
@@ -41,13 +41,4 @@ export function linkNext(
 ): Record<string, string> {
   const given = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined)
   return { Link: `<${path}?${new URLSearchParams(given)}>; rel="next"` }
-}
-
-/** Whether an If-None-Match or If-Match header names this entity (RFC 9110, 8.8.3; weak comparison). */
-export function namesEntity(header: string | undefined, digest: string): boolean {
-  if (header === undefined) return false
-  return header.split(',').some(each => {
-    const tag = each.trim().replace(/^W\//, '')
-    return tag === '*' || tag === `"${digest}"`
-  })
 }

@@ -1,10 +1,11 @@
 import { isFault, RegistryError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/names.ts'
-import { parseRange, type Span } from '../oci/ranges.ts'
-import { type Answer, empty, namesEntity } from './answer.ts'
+import { type ByteRange, parseRange } from '../oci/ranges.ts'
+import { type Answer, empty } from './answer.ts'
 import { tokenServerOf } from './authorize.ts'
 import { challenged, mountDemand } from './challenge.ts'
 import type { Context, Services } from './context.ts'
+import { namesEntity } from './entity-tags.ts'
 import type { OperationOf } from './operations.ts'
 
 /** A blob never changes. Without the name of its type no browser shows it. */
@@ -55,7 +56,7 @@ export async function getBlob(
 const isCurrentFor = (ifRange: string, digest: string) => ifRange === '' || ifRange === `"${digest}"`
 
 /** Bytes may come whole or be the part already. */
-const partOf = (bytes: Buffer, { start, end }: Span) =>
+const partOf = (bytes: Buffer, { start, end }: ByteRange) =>
   bytes.length === end - start ? bytes : bytes.subarray(start, end)
 
 export async function deleteBlob(
@@ -90,9 +91,7 @@ export async function mountBlob(
       reason: 'insufficient_scope',
     })
   const candidates =
-    from === undefined
-      ? await registry.blobs.holders(digest, { ...io, signal: io.signal, limit: mountCandidates })
-      : [from]
+    from === undefined ? await registry.blobs.holders(digest, { ...io, limit: mountCandidates }) : [from]
   for (const source of candidates.filter(mayPull)) {
     try {
       if (await registry.blobs.mount(source, name, digest, io)) return true

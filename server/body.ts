@@ -1,13 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ArrivalPace } from '../kernel/incoming.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { releaseBody } from './held-body.ts'
 
-/** How fast a body must arrive. */
-export interface Pace {
-  /** Longest silence. */
-  readonly idleMs: number
-  /** Least average, once the first `idleMs` are over. */
-  readonly bytesPerSecond: number
+/** How fast a body must arrive, whoever takes it. */
+export interface Pace extends ArrivalPace {
   /** Longest time for a body that is held in memory. */
   readonly smallBodyMs: number
 }

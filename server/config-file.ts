@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { isNativeError } from 'node:util/types'
+import { codeOf } from '../oci/errors.ts'
 
 /** What a file says, and on which line it says it. Faults: it could not be read; then it says nothing. */
 export interface ConfigFile {
@@ -25,14 +26,14 @@ export function readConfigFile(path: string, name: string, required: boolean): C
   } catch (error) {
     const reason = whyUnreadable(error)
     if (reason === undefined) throw error
-    if (!required && isNativeError(error) && 'code' in error && error.code === 'ENOENT') return undefined
+    if (!required && codeOf(error) === 'ENOENT') return undefined
     return broken(name, [`${name}: cannot be read: ${reason}`])
   }
 }
 
 /** In words, why a file could not be read; undefined when the error is about something else. */
 export function whyUnreadable(error: unknown): string | undefined {
-  const code = isNativeError(error) && 'syscall' in error && 'code' in error ? String(error.code) : undefined
+  const code = isNativeError(error) && 'syscall' in error ? codeOf(error) : undefined
   return code && (reasons[code] ?? code)
 }
 

@@ -1,7 +1,7 @@
 /** The parent of the processes that serve: it owns the data folder, starts them, and passes on what it is told. */
 import { once } from 'node:events'
 import { flushCompileCache } from 'node:module'
-import { codeOf } from '../storage/durable.ts'
+import { codeOf } from '../oci/errors.ts'
 import { type OpenStore, openFolder } from '../storage/open.ts'
 import { type LoadedSettings, SettingsError, workerCount } from './config.ts'
 import { namedPaths } from './named-files.ts'

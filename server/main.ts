@@ -20,6 +20,7 @@ import type { Settings } from './config.ts'
 import { holdBody } from './held-body.ts'
 import { createHttpServer, type HttpLimits, usualLimits } from './http.ts'
 import type { Observe } from './observe.ts'
+import { registryOptions } from './registry-options.ts'
 import { type RequestRates, requestRates } from './request-rates.ts'
 import { bindFault } from './sockets.ts'
 
@@ -72,14 +73,7 @@ export async function startServer({
   pace = usualPace,
 }: Parts): Promise<RunningServer> {
   const remembering = cached(store, { maxBytes: cacheBytes })
-  const registry = localRegistry(remembering, {
-    registryId,
-    sparse: () => settings().sparse,
-    uploadLimits: () => ({
-      perOwner: settings().limits.uploadsPerUser,
-      ttlMs: settings().limits.uploadTtlMs,
-    }),
-  })
+  const registry = localRegistry(remembering, registryOptions(registryId, settings))
   const url = () => settings().url ?? ''
   const access = accessControl({
     documents: accessDocuments(remembering),

@@ -2,10 +2,11 @@ import { wordOf } from '../auth/access.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { isDigest, type Reference } from '../oci/names.ts'
 import type { StoredManifest, TagCondition } from '../storage/registry.ts'
-import { empty, namesEntity } from './answer.ts'
+import { empty } from './answer.ts'
 import { rememberTags } from './audited.ts'
 import { readBody } from './body.ts'
 import type { Context, Services } from './context.ts'
+import { namesEntity, parseEntityTags } from './entity-tags.ts'
 import type { OperationOf } from './operations.ts'
 
 /** A digest's manifest never changes; a tag's may with the next push. */
@@ -42,14 +43,14 @@ export async function getManifest(
   return { status: 200, headers, body: manifest.bytes }
 }
 
-/** RFC 9110, 13.1: If-None-Match: * makes a tag only if it is new, If-Match moves it only from these digests. */
+/** If-None-Match: * makes a tag only if it is new, If-Match moves it only from these digests. */
 function conditionOf(ctx: Context): TagCondition | undefined {
-  const ifMatch = ctx.get('If-Match')
-  if (ifMatch)
-    return { ifDigest: ifMatch.split(',').map(each => each.trim().replace(/^(?:W\/)?"(.*)"$/, '$1')) }
-  const ifNoneMatch = ctx.get('If-None-Match')
-  if (!ifNoneMatch) return undefined
-  if (ifNoneMatch.trim() === '*') return { ifAbsent: true }
+  const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = ctx.req.headers
+  const wanted = parseEntityTags(ifMatch)
+  if (wanted) return wanted.kind === 'any' ? { ifPresent: true } : { ifDigest: wanted.tags }
+  const unwanted = parseEntityTags(ifNoneMatch)
+  if (!unwanted) return undefined
+  if (unwanted.kind === 'any') return { ifAbsent: true }
   throw new RegistryError('REQUEST_INVALID', { message: 'a push takes no If-None-Match but *' })
 }
 

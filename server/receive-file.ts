@@ -6,6 +6,7 @@ import type { FileReceiver, Received } from '../kernel/receiver.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
 import { admitBody, bodyLength, markTaken, type Pace } from './body.ts'
+import { whileConnected } from './connected.ts'
 import { descriptorOf, stopReading } from './handle.ts'
 import { heldAt } from './held-body.ts'
 
@@ -40,23 +41,16 @@ export async function receiveFile(
   socket.on('resume', () => stopReading(socket))
   const first = readBuffered(req)
   admitBody(req, res)
-  const stop = new AbortController()
-  const abort = () => stop.abort(io.signal.reason)
-  const leave = () => stop.abort(new Error('the client went away'))
-  io.signal.addEventListener('abort', abort)
-  socket.once('close', leave)
   try {
-    io.signal.throwIfAborted()
     const framing = framingOf(req, first.length)
     const reception = { file: fd, position: 0, first, framing, algorithm, pace }
-    const received = await receiver.receive(() => descriptorOf(socket), reception, stop)
+    const received = await whileConnected(socket, io, stop =>
+      receiver.receive(() => descriptorOf(socket), reception, stop),
+    )
     state.whole = true
     return received
   } catch (error) {
     throw meaningOf(error, req)
-  } finally {
-    io.signal.removeEventListener('abort', abort)
-    socket.off('close', leave)
   }
 }
 

@@ -5,8 +5,9 @@ import type { Socket } from 'node:net'
 import { TransferError } from '../kernel/mover.ts'
 import type { FileSender } from '../kernel/sender.ts'
 import type { Io } from '../oci/io.ts'
-import type { ByteRange } from '../storage/object-store.ts'
+import type { ByteRange } from '../oci/ranges.ts'
 import { bufferPool } from './buffer-pool.ts'
+import { clientGone, whileConnected } from './connected.ts'
 import { descriptorOf } from './handle.ts'
 
 /** Up to here one read and one write are cheaper than any hand-over. */
@@ -71,21 +72,11 @@ async function sendByKernel(
   const socketFd = descriptorOf(socket)
   if (socketFd === undefined) return false
 
-  io.signal.throwIfAborted()
-  // Not AbortSignal.any: under load its garbage grows faster than it is collected.
-  const stop = new AbortController()
-  const abort = () => stop.abort(io.signal.reason)
-  const leave = () => stop.abort(clientGone())
-  io.signal.addEventListener('abort', abort)
-  socket.once('close', leave)
   try {
-    await sender.send(socketFd, fd, start, end, stop)
+    await whileConnected(socket, io, stop => sender.send(socketFd, fd, start, end, stop))
   } catch (error) {
     if (error instanceof TransferError && error.moved === 0) return false
     throw error
-  } finally {
-    io.signal.removeEventListener('abort', abort)
-    socket.off('close', leave)
   }
   res.end()
   return true
@@ -156,8 +147,4 @@ function unlessGone(to: Destination, begin: (done: (error?: Error | null) => voi
     io.signal.addEventListener('abort', aborted)
     begin(settle)
   })
-}
-
-function clientGone(): Error {
-  return Object.assign(new Error('client closed the connection'), { code: 'ECONNRESET' })
 }

@@ -8,8 +8,10 @@ import { accessDocuments } from './access-documents.ts'
 import { accessSettingsOf } from './access-settings.ts'
 import type { Settings } from './config.ts'
 import type { Observe } from './observe.ts'
+import { registryOptions } from './registry-options.ts'
 
-const purgeEveryMs = 10 * 60_000
+/** Longest time between two looks for uploads that lie idle; half of what they may, where that is less. */
+const mostPurgeEveryMs = 10 * 60_000
 const ageKeysEveryMs = 60 * 60_000
 
 export interface UpkeepParts {
@@ -20,16 +22,9 @@ export interface UpkeepParts {
 }
 
 export function keepUp({ store, registryId, settings, observe }: UpkeepParts): { stop(): void } {
-  const { uploads } = localRegistry(store, {
-    registryId,
-    sparse: () => settings().sparse,
-    uploadLimits: () => {
-      const { uploadsPerUser, uploadTtlMs } = settings().limits
-      return { perOwner: uploadsPerUser, ttlMs: uploadTtlMs }
-    },
-  })
+  const { uploads } = localRegistry(store, registryOptions(registryId, settings))
   const purging = repeat(
-    purgeEveryMs,
+    Math.min(mostPurgeEveryMs, settings().limits.uploadTtlMs / 2),
     async io => {
       const removed = await uploads.purge(io)
       if (removed > 0) observe({ event: 'purged', uploads: removed })

@@ -1,9 +1,7 @@
 import type { RepositoryName } from '../oci/names.ts'
+import { everyPage } from '../storage/pages.ts'
 import { mayList } from './authorize.ts'
 import type { Context, Services } from './context.ts'
-
-/** How many names are read at once where some may be hidden. */
-const scanLength = 1000
 
 /**
  * Names that the asker may pull, in order, strictly after one of them. What is hidden is passed over before anything
@@ -21,13 +19,13 @@ export async function* visibleRepositories(
   for (const beginning of distinct(policy.reach(principal))) {
     if (start !== undefined && isBeyond(start, beginning)) continue
     const first = justBefore(beginning)
-    let after = start !== undefined && (first === undefined || isBefore(first, start)) ? start : first
-    for (let more = true; more; ) {
-      const page = await registry.repositories({ after, limit: scanLength, signal: io.signal })
-      for (const name of page.items)
+    const after = start !== undefined && (first === undefined || isBefore(first, start)) ? start : first
+    const pages = everyPage(page => registry.repositories({ ...page, signal: io.signal }), after)
+    for await (const names of pages) {
+      for (const name of names)
         if (name.startsWith(beginning) && policy.permits(principal, 'pull', name)) yield name
-      after = page.items.at(-1)
-      more = page.more && after !== undefined && !isBeyond(after, beginning)
+      const last = names.at(-1)
+      if (last === undefined || isBeyond(last, beginning)) break
     }
   }
 }

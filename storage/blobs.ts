@@ -3,7 +3,7 @@ import type { Io } from '../oci/io.ts'
 import type { Digest, RepositoryName } from '../oci/names.ts'
 import { linkKey, linkPrefix, placementKey, placementPrefix, type Rid } from './layout.ts'
 import type { MutationOptions, ObjectStore, StoredRecord } from './object-store.ts'
-import { decodeRecord, encodeRecord, isFresh, operation } from './record.ts'
+import { decodeRecord, encodeRecord, isFresh, operation, update } from './record.ts'
 import type { Blob, BlobStore } from './registry.ts'
 import type { Repositories } from './repositories.ts'
 
@@ -71,11 +71,7 @@ export function blobs(
     const key = linkKey(digest, rid)
     const bytes = encodeRecord({ ...link, at: Date.now() })
     if (await store.write(key, bytes, { ...options, condition: { ifAbsent: true } })) return
-    for (;;) {
-      const found = await store.read(key, options)
-      const condition = found ? { ifMatch: found.etag } : { ifAbsent: true as const }
-      if (await store.write(key, bytes, { ...options, condition })) return
-    }
+    await update(store, key, () => bytes, options)
   }
 
   const isLive = async (digest: Digest, contentKey: string, io: Io) => {

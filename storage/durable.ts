@@ -1,6 +1,7 @@
 import fs from 'node:fs'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
+import { codeOf } from '../oci/errors.ts'
 
 /** The callback file system, promised by hand: on hot paths fs.promises costs four times the CPU. */
 export const file = {
@@ -29,12 +30,6 @@ export async function readStart(fd: number, size: number): Promise<Buffer> {
     at += got
   }
   return buffer
-}
-
-/** The system's error code, such as ENOENT; undefined for anything that is not a system error. */
-export function codeOf(error: unknown): string | undefined {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return typeof code === 'string' ? code : undefined
 }
 
 /** Resolves to undefined where the promise fails because there is no such file. */

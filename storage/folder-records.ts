@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import { dirname, join } from 'node:path'
-import { RegistryError } from '../oci/errors.ts'
+import { codeOf, RegistryError } from '../oci/errors.ts'
 import { nonce } from '../oci/nonce.ts'
-import { codeOf, type Folders, file, ifThere, readStart } from './durable.ts'
+import { type Folders, file, ifThere, readStart } from './durable.ts'
 import type { StoredRecord, Written } from './object-store.ts'
 
 /** Records as files. No condition that needs a referee is decided here: see owner.ts. */

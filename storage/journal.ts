@@ -1,6 +1,7 @@
 import type { Io } from '../oci/io.ts'
 import { journalKey, journalPrefix, segmentOfKey } from './layout.ts'
 import type { ObjectStore } from './object-store.ts'
+import { everyKey } from './pages.ts'
 import { operation } from './record.ts'
 
 /** Lines that are only ever added, by any number of processes, in one order. */
@@ -32,7 +33,6 @@ interface Segment {
  * again: everybody must agree on that, so it is no setting.
  */
 const segmentBytes = 128 * 1024
-const pageKeys = 1_000
 
 /** A journal whose segments are records: the last one is replaced by itself and the new lines, or followed by the next. */
 export function journal(store: ObjectStore): Journal {
@@ -40,19 +40,11 @@ export function journal(store: ObjectStore): Journal {
   let seen = 0
 
   async function* numbers(io: Io): AsyncIterable<number> {
-    for (let after: string | undefined; ; ) {
-      const { keys, more } = await store.list(journalPrefix, {
-        ...io,
-        limit: pageKeys,
-        ...(after !== undefined && { after }),
-      })
+    for await (const keys of everyKey(store, journalPrefix, io))
       for (const key of keys) {
         const number = segmentOfKey(key)
         if (number !== undefined) yield number
       }
-      after = keys.at(-1)
-      if (!more || after === undefined) return
-    }
   }
 
   async function read(number: number, io: Io): Promise<Segment> {

@@ -13,7 +13,8 @@
  *   ref/<rid>/<alg>/<subject-hex>/<alg>-<hex> referrer: a full descriptor
  *   b/<alg>/<hhh>/<hex>.p.<id>                placement: where bytes with this digest lie
  *   b/<alg>/<hhh>/<hex>.r.<rid>               link: repository <rid> holds this blob; says where, or holds it (<= 16 KiB)
- *   d/<ii>/<id>                               blob bytes and nothing else; <id> is never used again
+ *   d/<ii>/<id>                               blob bytes and nothing else, or nothing: what an upload left that is gone;
+ *                                             <id> is never used again
  *
  * A rid stands for a repository in keys, so that one of the same name made after a delete cannot see the old one's
  * blobs. It follows from registry id, name and number of deletes: two processes that make a repository agree on it.

@@ -4,6 +4,7 @@ import type { Digest } from '../oci/names.ts'
 import { nonce } from '../oci/nonce.ts'
 import { digestOfKey, manifestKey, manifestPrefix, type Rid } from './layout.ts'
 import type { ObjectStore, StoredRecord } from './object-store.ts'
+import { everyKey } from './pages.ts'
 
 /** A manifest's record: one line of JSON, a line feed, and the bytes as they were pushed. */
 interface Header {
@@ -44,6 +45,12 @@ function decode(record: StoredRecord) {
   return held
 }
 
+export const heldManifest = (record: StoredRecord, digest: Digest): HeldManifest => ({
+  record,
+  digest,
+  ...decode(record),
+})
+
 export async function readManifest(
   store: ObjectStore,
   rid: Rid,
@@ -51,23 +58,15 @@ export async function readManifest(
   io: Io,
 ): Promise<HeldManifest | undefined> {
   const record = await store.read(manifestKey(rid, digest), io)
-  return record && { record, digest, ...decode(record) }
+  return record && heldManifest(record, digest)
 }
 
 /** Whether any manifest of a repository names this blob. Reads them all: for deletes, which are rare. */
 export async function isReferenced(store: ObjectStore, rid: Rid, blob: Digest, io: Io): Promise<boolean> {
-  for (let after: string | undefined, more = true; more; ) {
-    const page = await store.list(manifestPrefix(rid), {
-      signal: io.signal,
-      limit: 1000,
-      ...(after && { after }),
-    })
-    for (const key of page.keys) {
+  for await (const keys of everyKey(store, manifestPrefix(rid), io))
+    for (const key of keys) {
       const held = await readManifest(store, rid, digestOfKey(key), io)
       if (held && parseManifest(held.header.mt, held.bytes).blobs.includes(blob)) return true
     }
-    more = page.more
-    after = page.keys.at(-1)
-  }
   return false
 }

@@ -13,9 +13,9 @@ import {
 } from '../oci/names.ts'
 import type { Blobs } from './blobs.ts'
 import { manifestKey, type Rid } from './layout.ts'
-import { encodeManifest, type HeldManifest, readManifest } from './manifest-records.ts'
-import type { MutationOptions, ObjectStore } from './object-store.ts'
-import { graceMs, inParallel, isFresh, operation } from './record.ts'
+import { encodeManifest, type HeldManifest, heldManifest, readManifest } from './manifest-records.ts'
+import type { MutationOptions, ObjectStore, StoredRecord } from './object-store.ts'
+import { graceMs, inParallel, isFresh, operation, update } from './record.ts'
 import type { Referrers } from './referrers.ts'
 import type { ManifestPush, ManifestStore, TagAuthor, TagCondition } from './registry.ts'
 import type { Repositories } from './repositories.ts'
@@ -98,18 +98,17 @@ export function manifests(
     options: MutationOptions,
   ) {
     const header = { mt: manifest.mediaType, at: Date.now(), by: push.by, sub: manifest.subject }
-    for (;;) {
-      const held = await readManifest(store, rid, digest, options)
+    const renewed = (record: StoredRecord | undefined) => {
+      const held = record && heldManifest(record, digest)
       if (held && held.header.mt !== manifest.mediaType)
         throw new RegistryError('MANIFEST_INVALID', {
           message: `manifest is known as ${held.header.mt} already`,
         })
-      if (held && Date.now() - held.record.modifiedMs < rewriteAfterMs) return Date.now()
-      const condition = held ? { ifMatch: held.record.etag } : { ifAbsent: true as const }
-      const bytes = encodeManifest(header, push.bytes)
-      const written = await store.write(manifestKey(rid, digest), bytes, { ...options, condition })
-      if (written) return written.modifiedMs
+      const isYoung = held && Date.now() - held.record.modifiedMs < rewriteAfterMs
+      return isYoung ? undefined : encodeManifest(header, push.bytes)
     }
+    const written = await update(store, manifestKey(rid, digest), renewed, options)
+    return written?.modifiedMs ?? Date.now()
   }
 
   /** TAG_CHANGED, before anything is written. What names no tag is about the manifest itself. */
@@ -162,10 +161,10 @@ export function manifests(
       const subject = held?.header.sub
       const before = await tracesOf(rid, digest, subject, options)
       for (const { tag } of before.tags) guard?.({ tag, from: digest, to: undefined })
-      // The manifest first: with it every tag that points to it is gone, at once.
+      // What leads to it first: whoever dies in between leaves a manifest without a tag, and no tag without a manifest.
+      await drop(rid, digest, before, by, options)
       const condition = { ifMatch: held?.record.etag ?? '' }
       if (held && !(await store.remove(manifestKey(rid, digest), { ...options, condition }))) continue
-      await drop(rid, digest, before, by, options)
       // A push that found the manifest a moment ago may lead to it now, and looks again after that.
       const since = await tracesOf(rid, digest, subject, options)
       if (!(await readManifest(store, rid, digest, options))) await drop(rid, digest, since, by, options)

@@ -10,6 +10,7 @@
  */
 import type { Readable } from 'node:stream'
 import type { Io } from '../oci/io.ts'
+import type { ByteRange } from '../oci/ranges.ts'
 
 /** Bytes of a record with what it takes to replace it. */
 export interface StoredRecord {
@@ -44,12 +45,6 @@ export interface KeyPage {
   /** In byte order. */
   readonly keys: readonly string[]
   readonly more: boolean
-}
-
-/** A half-open range of bytes: `end` is the offset after the last one. */
-export interface ByteRange {
-  readonly start: number
-  readonly end: number
 }
 
 /**

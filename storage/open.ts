@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { join, resolve } from 'node:path'
+import { codeOf } from '../oci/errors.ts'
 import { durableFolders, file, ifThere } from './durable.ts'
 import { type FolderOptions, folderStore } from './folder.ts'
 import { folderRecords } from './folder-records.ts'
@@ -60,11 +61,7 @@ async function probe(root: string): Promise<number> {
     await file.unlink(upper)
     return (await file.stat(lower)).uid
   } catch (error) {
-    throw why(
-      error instanceof Error && 'code' in error && error.code === 'EEXIST'
-        ? 'ignores case'
-        : 'has no hard links',
-    )
+    throw why(codeOf(error) === 'EEXIST' ? 'ignores case' : 'has no hard links')
   } finally {
     await file.unlink(lower)
   }

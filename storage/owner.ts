@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import net from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { RegistryError } from '../oci/errors.ts'
-import { codeOf, file, ifThere } from './durable.ts'
+import { codeOf, RegistryError } from '../oci/errors.ts'
+import { file, ifThere } from './durable.ts'
 import type { Referee } from './referee.ts'
 
 /**

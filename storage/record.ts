@@ -1,6 +1,6 @@
 import type { Io } from '../oci/io.ts'
 import { nonce } from '../oci/nonce.ts'
-import type { MutationOptions, StoredRecord } from './object-store.ts'
+import type { MutationOptions, ObjectStore, StoredRecord, Written } from './object-store.ts'
 
 /**
  * Records are JSON with a version and a nonce: identical content written twice has two etags, so that a condition on
@@ -30,6 +30,30 @@ const operationMs = 5 * 60_000
 /** The options of the mutations that belong to one operation, which begins now. */
 export function operation(io: Io): MutationOptions {
   return { signal: io.signal, deadlineMs: Date.now() + operationMs }
+}
+
+/** Two that write one record at once try again after a moment of their own. */
+export const pause = () => new Promise(wake => setTimeout(wake, Math.random() * 10))
+
+/**
+ * Writes what `change` makes of a record, or of none, unless it makes nothing of it; what somebody else writes in
+ * between is looked at anew. Undefined: nothing was written.
+ */
+export async function update(
+  store: ObjectStore,
+  key: string,
+  change: (found: StoredRecord | undefined) => Buffer | undefined,
+  options: MutationOptions,
+): Promise<Written> {
+  for (;;) {
+    const found = await store.read(key, options)
+    const bytes = change(found)
+    if (bytes === undefined) return undefined
+    const condition = found ? { ifMatch: found.etag } : { ifAbsent: true as const }
+    const written = await store.write(key, bytes, { ...options, condition })
+    if (written) return written
+    await pause()
+  }
 }
 
 /** How old a link or manifest may get before relying on it needs a new look (docs/architecture.md). */

@@ -3,7 +3,7 @@ import type { Descriptor, Manifest } from '../oci/manifest.ts'
 import type { Digest } from '../oci/names.ts'
 import { type Rid, referrerKey, referrerPrefix } from './layout.ts'
 import type { MutationOptions, ObjectStore } from './object-store.ts'
-import { decodeRecord, encodeRecord, inParallel } from './record.ts'
+import { decodeRecord, encodeRecord, inParallel, update } from './record.ts'
 import type { ReferrersPage } from './registry.ts'
 
 /**
@@ -51,12 +51,7 @@ export function referrers(store: ObjectStore): Referrers {
         ...(artifactType && { artifactType }),
         ...(annotations && { annotations }),
       }
-      const key = referrerKey(rid, subject, digest)
-      for (;;) {
-        const found = await store.read(key, options)
-        const condition = found ? { ifMatch: found.etag } : { ifAbsent: true as const }
-        if (await store.write(key, encodeRecord({ descriptor }), { ...options, condition })) return
-      }
+      await update(store, referrerKey(rid, subject, digest), () => encodeRecord({ descriptor }), options)
     },
 
     async etagOf(rid, subject, digest, io) {

@@ -86,8 +86,11 @@ export interface StoredManifest extends Descriptor {
   readonly bytes: Buffer
 }
 
-/** What a tag must be for a push to happen (RFC 9110, 13.1): not there, or at one of these digests. */
-export type TagCondition = { readonly ifAbsent: true } | { readonly ifDigest: readonly string[] }
+/** What a tag must be for a push to happen (RFC 9110, 13.1): not there, there, or at one of these digests. */
+export type TagCondition =
+  | { readonly ifAbsent: true }
+  | { readonly ifPresent: true }
+  | { readonly ifDigest: readonly string[] }
 
 /** A tag as it is at the moment it is to change, and what it will be; undefined: it is not there. */
 export interface TagChange {

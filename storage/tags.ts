@@ -2,8 +2,9 @@ import { RegistryError } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
 import type { Digest, Tag } from '../oci/names.ts'
 import { deletedTagKey, type Rid, tagKey, tagOfKey, tagPrefix } from './layout.ts'
-import type { MutationOptions, ObjectStore } from './object-store.ts'
-import { decodeRecord, encodeRecord, inParallel } from './record.ts'
+import type { MutationOptions, ObjectStore, StoredRecord } from './object-store.ts'
+import { everyKey } from './pages.ts'
+import { decodeRecord, encodeRecord, inParallel, pause, update } from './record.ts'
 import type { Listing, Page, TagAuthor, TagCondition } from './registry.ts'
 
 interface Past {
@@ -48,18 +49,22 @@ export interface Tags {
   list(rid: Rid, page: Page): Promise<Listing<Tag>>
 }
 
-/** Two that write one tag at once try again after a moment of their own. */
-const pause = () => new Promise(wake => setTimeout(wake, Math.random() * 10))
-
 /** Whether a tag, or a manifest, that is at this digest may be pushed. */
 export function satisfies(condition: TagCondition, current: Digest | undefined): boolean {
   if ('ifAbsent' in condition) return current === undefined
-  return current !== undefined && (condition.ifDigest.includes(current) || condition.ifDigest.includes('*'))
+  return current !== undefined && ('ifPresent' in condition || condition.ifDigest.includes(current))
 }
 
-function refuseUnless(condition: TagCondition | undefined, tag: Tag, found: HeldTag | undefined): void {
-  if (condition && !satisfies(condition, found?.record.d))
-    throw new RegistryError('TAG_CHANGED', { detail: { tag, digest: found?.record.d ?? null } })
+function refuseUnless(condition: TagCondition | undefined, tag: Tag, current: Digest | undefined): void {
+  if (condition && !satisfies(condition, current))
+    throw new RegistryError('TAG_CHANGED', { detail: { tag, digest: current ?? null } })
+}
+
+/** What a tag that is pointed to a manifest has pointed to before. */
+function pastOf(before: TagRecord | undefined, to: Digest): readonly Past[] {
+  if (!before || before.d === to) return before?.h ?? []
+  const { d, at, by, h } = before
+  return [{ d, at, by }, ...h].slice(0, historyLength)
 }
 
 export function tags(store: ObjectStore): Tags {
@@ -74,22 +79,17 @@ export function tags(store: ObjectStore): Tags {
     },
 
     async check(rid, tag, condition, io) {
-      refuseUnless(condition, tag, await find(rid, tag, io))
+      refuseUnless(condition, tag, await self.resolve(rid, tag, io))
     },
 
     async point(rid, tag, to, { by, condition, guard }, options) {
-      for (;;) {
-        const found = await find(rid, tag, options)
-        refuseUnless(condition, tag, found)
-        guard?.({ tag, from: found?.record.d, to })
-        const { d, at, by: who, rev = 0, h = [] } = found?.record ?? {}
-        const past =
-          d && at && who !== undefined && d !== to ? [{ d, at, by: who }, ...h].slice(0, historyLength) : h
-        const bytes = encodeRecord({ d: to, at: Date.now(), by, rev: rev + 1, h: past })
-        const unchanged = found ? { ifMatch: found.etag } : { ifAbsent: true as const }
-        if (await store.write(tagKey(rid, tag), bytes, { ...options, condition: unchanged })) return
-        await pause()
+      const pointed = (found: StoredRecord | undefined) => {
+        const before = found && decodeRecord<TagRecord>(found)
+        refuseUnless(condition, tag, before?.d)
+        guard?.({ tag, from: before?.d, to })
+        return encodeRecord({ d: to, at: Date.now(), by, rev: (before?.rev ?? 0) + 1, h: pastOf(before, to) })
       }
+      await update(store, tagKey(rid, tag), pointed, options)
     },
 
     async remove(rid, tag, { by, guard }, options) {
@@ -108,18 +108,11 @@ export function tags(store: ObjectStore): Tags {
       return store.remove(tagKey(rid, tag), { ...options, condition: { ifMatch: etag } })
     },
 
-    async pointingTo(rid, digest, { signal }) {
+    async pointingTo(rid, digest, io) {
       const found: HeldTag[] = []
-      for (let after: string | undefined, more = true; more; ) {
-        const page = await store.list(tagPrefix(rid), {
-          signal,
-          limit: 1000,
-          ...(after && { after }),
-        })
-        const held = await inParallel(page.keys, 16, key => find(rid, tagOfKey(key), { signal }))
+      for await (const keys of everyKey(store, tagPrefix(rid), io)) {
+        const held = await inParallel(keys, 16, key => find(rid, tagOfKey(key), io))
         found.push(...held.filter(each => each !== undefined).filter(({ record }) => record.d === digest))
-        more = page.more
-        after = page.keys.at(-1)
       }
       return found
     },

@@ -1,24 +1,15 @@
-import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { Readable } from 'node:stream'
-import { buffer } from 'node:stream/consumers'
 import { isFault, RegistryError } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
-import {
-  type Algorithm,
-  algorithmOf,
-  type Digest,
-  digestOf,
-  hexOf,
-  type RepositoryName,
-} from '../oci/names.ts'
-import { type Blobs, inlineBytes } from './blobs.ts'
+import { type Algorithm, algorithmOf, hexOf } from '../oci/names.ts'
+import type { Blobs } from './blobs.ts'
 import { madeMs } from './content-id.ts'
 import type { Incoming, ObjectStore, Upload } from './object-store.ts'
-import { graceMs, operation } from './record.ts'
-import type { Blob, Pusher, UploadBody, UploadStore } from './registry.ts'
+import { graceMs } from './record.ts'
+import type { Pusher, UploadBody, UploadStore } from './registry.ts'
 import type { Repositories } from './repositories.ts'
 import { type SealedUpload, uploadSeal } from './seal.ts'
+import { boot, isInline, uploadCommits } from './upload-commits.ts'
 import { uploadDigests, type Watch } from './upload-digests.ts'
 
 export interface UploadLimits {
@@ -39,7 +30,7 @@ export function uploads(
 ): UploadStore {
   const seal = uploadSeal(store)
   const digests = uploadDigests()
-  const boot = bootId()
+  const commits = uploadCommits(store, names, blobs, digests)
   const contextOf = ({ name, owner }: Pusher) => `${name} ${owner}`
 
   /** Counted when an upload gets its first byte: one that holds nothing costs nothing. */
@@ -122,60 +113,6 @@ export function uploads(
     await store.append(upload, nothing, { ...io, offset: size, replaces: true, witness: { update() {} } })
   }
 
-  /** The digest of all bytes: from this process's memory, from the address, or by reading them again. */
-  async function digestOfAll({ upload, ...said }: SealedUpload, size: number, algorithm: Algorithm, io: Io) {
-    const known = digests.find(upload.id, size)
-    if (known && algorithmOf(known) === algorithm) return known
-    if (said.digest?.algorithm === algorithm && said.size === size && said.boot === boot)
-      return digestOf(algorithm, said.digest.hex)
-    const hash = createHash(algorithm)
-    const source = await store.reread(upload, io)
-    if (!source) throw new RegistryError('UPLOAD_UNKNOWN')
-    for await (const chunk of source) {
-      io.signal.throwIfAborted()
-      hash.update(chunk)
-    }
-    return digestOf(algorithm, hash.digest('hex'))
-  }
-
-  function verify(expected: Digest, found: Digest): void {
-    if (found === expected) return
-    throw new RegistryError('DIGEST_INVALID', {
-      message: `digest did not match: expected ${expected}, got ${found}`,
-    })
-  }
-
-  /** Publishes an upload of this size whose bytes have this digest. */
-  async function publish(name: RepositoryName, upload: Upload, blob: Blob, io: Io): Promise<void> {
-    const options = operation(io)
-    const rid = await names.ensure(name, io)
-    if (blob.size > inlineBytes) {
-      const complete = () => store.complete(upload, blob.size, io)
-      if (await blobs.commit(rid, name, blob, complete, options)) return
-    } else {
-      const source = await store.reread(upload, io)
-      if (!source) throw new RegistryError('UPLOAD_UNKNOWN')
-      const bytes = await buffer(source)
-      // Somebody has written to what was verified.
-      if (hashOf(algorithmOf(blob.digest), bytes) !== blob.digest) throw new RegistryError('UPLOAD_BUSY')
-      await blobs.commitInline(rid, name, blob.digest, bytes, options)
-    }
-    await store.abort(upload, io)
-  }
-
-  /** A blob small enough for its link never becomes a file. */
-  async function receiveInline(name: RepositoryName, digest: Digest, body: UploadBody, io: Io) {
-    await store.reserve(body.length ?? 0, io)
-    const bytes = await buffer(body.source)
-    if (bytes.length !== body.length) throw new RegistryError('SIZE_INVALID')
-    const algorithm = algorithmOf(digest)
-    verify(digest, hashOf(algorithm, bytes))
-    await blobs.commitInline(await names.ensure(name, io), name, digest, bytes, operation(io))
-    return { digest, size: bytes.length }
-  }
-
-  const isInline = ({ length }: UploadBody) => length !== undefined && length <= inlineBytes
-
   const self: UploadStore = {
     async start(pusher, algorithm, io) {
       await store.reserve(0, io)
@@ -201,16 +138,15 @@ export function uploads(
       try {
         const size = await sizeOf(sealed, io)
         if (size === 0 && !body.offset && isInline(body)) {
-          return await receiveInline(pusher.name, digest, body, io)
+          return await commits.receiveInline(pusher.name, digest, body, io)
         }
         // A body that does not say where it begins goes behind what was acknowledged: it may be sent for a second time.
         const isWhole = body.offset === undefined && body.length !== 0 && sealed.size < size
         const from = isWhole ? { size: sealed.size, replaces: true } : { size }
         const end = await extend(upload, from, body, algorithmOf(digest), io)
-        verify(digest, await digestOfAll(sealed, end, algorithmOf(digest), io))
-        await publish(pusher.name, upload, { digest, size: end }, io)
+        const blob = await commits.publish(pusher.name, sealed, { digest, size: end }, io)
         digests.forget(upload.id)
-        return { digest, size: end }
+        return blob
       } catch (error) {
         if (isFault(error, 'DIGEST_INVALID')) {
           digests.forget(upload.id)
@@ -226,7 +162,7 @@ export function uploads(
     },
 
     async receive(pusher, digest, body, io) {
-      if (isInline(body)) return receiveInline(pusher.name, digest, body, io)
+      if (isInline(body)) return commits.receiveInline(pusher.name, digest, body, io)
       const { address } = await self.start(pusher, algorithmOf(digest), io)
       try {
         return await self.finish(pusher, address, digest, body, io)
@@ -254,9 +190,6 @@ function unlessUnknown(error: unknown): undefined {
   if (!isFault(error, 'UPLOAD_UNKNOWN')) throw error
 }
 
-const hashOf = (algorithm: Algorithm, bytes: Buffer) =>
-  digestOf(algorithm, createHash(algorithm).update(bytes).digest('hex'))
-
 /** A body on its way into the store, with its digest on the way to whoever watches. */
 function incoming(body: UploadBody, watch: Watch): Incoming {
   const { move } = body
@@ -271,14 +204,5 @@ function incoming(body: UploadBody, watch: Watch): Incoming {
         watch.conclude(digest)
         return bytes
       }),
-  }
-}
-
-/** Names this run of the system; the pages that it has not written yet are lost with it. */
-function bootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  } catch {
-    return String(process.pid)
   }
 }

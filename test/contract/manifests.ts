@@ -93,13 +93,13 @@ export function describeManifests(name: string, open: () => Promise<AgingStore>)
       const [first, second] = versions.map(({ descriptor }) => descriptor.digest)
       const push = (at: number, condition: NonNullable<Parameters<typeof pushManifest>[3]>['condition']) =>
         pushManifest(registry, versions[at] ?? single, latest, { condition })
-      await expect(push(0, { ifDigest: ['*'] })).rejects.toMatchObject(changed)
+      await expect(push(0, { ifPresent: true })).rejects.toMatchObject(changed)
       await push(0, { ifAbsent: true })
       await expect(push(1, { ifAbsent: true })).rejects.toMatchObject(changed)
       await expect(push(1, { ifDigest: [second ?? ''] })).rejects.toMatchObject(changed)
       await push(1, { ifDigest: ['sha256:x', first ?? ''] })
       expect((await read(latest)).digest).toBe(second)
-      await push(0, { ifDigest: ['*'] })
+      await push(0, { ifPresent: true })
       expect((await read(latest)).digest).toBe(first)
     })
 
@@ -155,6 +155,28 @@ export function describeManifests(name: string, open: () => Promise<AgingStore>)
       expect((await registry.manifests.tags(app, { ...io, limit: 10 })).items).toEqual([])
     })
 
+    it('and leaves no tag that leads nowhere, wherever a removal is cut off', async () => {
+      const { remove } = store
+      let ended = false
+      for (let steps = 0; !ended; steps++) {
+        await pushImage(registry, single, latest)
+        let left = steps
+        const cut = vi.spyOn(store, 'remove').mockImplementation(async (key, options) => {
+          if (left-- === 0) throw new Error('cut off')
+          return remove(key, options)
+        })
+        const removal = registry.manifests.remove(app, single.descriptor.digest, { by: 'me' }, io)
+        ended = await removal.then(
+          () => true,
+          () => false,
+        )
+        cut.mockRestore()
+        const { items } = await registry.manifests.tags(app, { ...io, limit: 10 })
+        for (const each of items) expect((await read(each)).digest).toBe(single.descriptor.digest)
+        if (ended) expect([steps, items]).toEqual([2, []])
+      }
+    })
+
     it('and writes nothing of a push whose condition does not hold', async () => {
       const [first = single, second = single] = versions
       await pushImage(registry, first, tag('there'))
@@ -165,7 +187,7 @@ export function describeManifests(name: string, open: () => Promise<AgingStore>)
       expect((await registry.manifests.tags(app, { ...io, limit: 10 })).items).toEqual(['there'])
       const again = pushManifest(registry, first, undefined, { condition: { ifAbsent: true } })
       await expect(again).rejects.toMatchObject(changed)
-      const other = pushManifest(registry, second, undefined, { condition: { ifDigest: ['*'] } })
+      const other = pushManifest(registry, second, undefined, { condition: { ifPresent: true } })
       await expect(other).rejects.toMatchObject(changed)
     })
 

@@ -11,6 +11,7 @@ import { until } from '../helpers/until.ts'
 import {
   append,
   cancel,
+  type Framing,
   finish,
   finishUrl,
   slowRequest,
@@ -86,6 +87,26 @@ it('keeps what arrived of an upload whose client vanished, and nothing else', as
   for (const upload of others) expect((await cancel(upload)).status).toBe(204)
   expect(await unfinished(server)).toEqual([])
   await level(server, before)
+})
+
+it('keeps no memory of uploads whose clients vanished', async () => {
+  await using server = await startServer()
+  const repository: Repository = { address: server.address, name: 'faults/memory' }
+  const blob = content('memory', 24 * MiB)
+  const abandonOne = async (framing: Framing) => {
+    const upload = await startUpload(repository)
+    {
+      await using client = await slowRequest('PATCH', upload.url, blob.bytes.length, framing)
+      await client.send(blob.bytes.subarray(0, 16 * MiB))
+      await until('most of it is stored', async () => (await uploadStatus(upload)).size > 8 * MiB)
+    }
+    expect((await cancel(upload)).status).toBe(204)
+  }
+  for (let count = 0; count < 8; count++) await abandonOne(count % 2 === 0 ? 'length' : 'chunked')
+  const before = memory(server)
+  for (let count = 0; count < rounds; count++) await abandonOne(count % 2 === 0 ? 'length' : 'chunked')
+  // What twenty of them had sent is 320 MiB.
+  expect(memory(server) - before).toBeLessThan(96 * MiB)
 })
 
 it('forgets a blob in one POST whose client vanished', async () => {

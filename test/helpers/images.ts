@@ -129,7 +129,7 @@ export function randomBytes(seed: string, size: number): Buffer {
   return createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(size))
 }
 
-export function digest(bytes: Buffer, algorithm: Algorithm = 'sha256'): Digest {
+export function digest(bytes: string | Buffer, algorithm: Algorithm = 'sha256'): Digest {
   return digestOf(algorithm, createHash(algorithm).update(bytes).digest('hex'))
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Digest } from '../../oci/names.ts'
 import { digestsOf, type Image, image, mediaTypes } from './images.ts'
 import { isAlive, killHard, primaryOf, workersOf } from './processes.ts'
-import { pullDigests, pushImage, type Repository } from './push.ts'
+import { pullDigests, pushImage, type Repository, tagsOf } from './push.ts'
 import { startServer, type TestServer } from './server.ts'
 import { pause, until } from './until.ts'
 
@@ -14,6 +14,8 @@ export interface KillFigures {
   readonly primaryKills: number
   readonly attempted: number
   readonly acknowledged: number
+  /** Deletes of manifests that were acknowledged, with every tag that pointed to them. */
+  readonly deleted: number
   readonly tags: number
   /** Distinct blobs and manifests of what was acknowledged whose bytes were read again and had their digest. */
   readonly verified: number
@@ -23,22 +25,22 @@ export interface KillFigures {
   readonly lost: readonly string[]
 }
 
+/** A manifest in its repository, as its only client was told. */
 interface Push {
   readonly image: Image
+  /** `unsure`: what was asked for last was cut off. */
+  state: 'there' | 'gone' | 'unsure'
   acknowledged: boolean
-}
-
-/** The digests that a tag was to point to, in the order in which its only client asked. */
-interface TagStory {
-  readonly asked: Digest[]
-  /** The index in `asked` of the last that was answered with 201. */
-  last: number
+  /** What was cut off may still come to pass, so nothing more is asked of it. */
+  settled: boolean
 }
 
 interface Client {
   readonly name: string
   readonly pushes: Push[]
-  readonly tags: Map<string, TagStory>
+  deletes: number
+  /** What each tag may point to. */
+  readonly tags: Map<string, Set<Digest | undefined>>
 }
 
 const clientCount = 4
@@ -56,6 +58,7 @@ export async function killLoop(kills: number): Promise<KillFigures> {
   const clients: readonly Client[] = Array.from({ length: clientCount }, (_, at) => ({
     name: `kill/client-${at}`,
     pushes: [],
+    deletes: 0,
     tags: new Map(),
   }))
   try {
@@ -70,11 +73,12 @@ export async function killLoop(kills: number): Promise<KillFigures> {
     await using server = await startServer({ data })
     const left = await readdir(join(data, 'tmp'))
     const lost = left.map(name => `tmp/${name} was left behind`)
-    const counts = { attempted: 0, acknowledged: 0, tags: 0, verified: 0, extra: 0 }
+    const counts = { attempted: 0, acknowledged: 0, deleted: 0, tags: 0, verified: 0, extra: 0 }
     for (const client of clients) {
       const found = await verify({ address: server.address, name: client.name }, client)
       counts.attempted += client.pushes.length
       counts.acknowledged += client.pushes.filter(push => push.acknowledged).length
+      counts.deleted += client.deletes
       counts.tags += client.tags.size
       counts.verified += found.verified
       counts.extra += found.extra
@@ -112,25 +116,51 @@ async function live(data: string, clients: readonly Client[], workerKills: numbe
 async function pushUntil(isOver: () => boolean, client: Client, { address }: TestServer): Promise<void> {
   const repository = { address, name: client.name }
   while (!isOver()) {
-    const known = pick(client.pushes.filter(push => push.acknowledged))
-    const tag = `tag-${Math.floor(Math.random() * tagCount)}`
-    const push = known && Math.random() < 0.3 ? known : fresh(client)
-    const story = client.tags.get(tag) ?? { asked: [], last: -1 }
-    client.tags.set(tag, story)
-    const at = story.asked.push(push.image.descriptor.digest) - 1
-    // A retag sends the manifest alone.
-    const sent = push === known ? { ...push.image, blobs: [] } : push.image
+    const known = pick(client.pushes.filter(({ state, settled }) => settled && state === 'there'))
+    const dice = Math.random()
     try {
-      await pushImage(repository, sent, tag)
+      if (known && dice < 0.15) await remove(repository, client, known)
+      // A retag sends the manifest alone.
+      else if (known && dice < 0.4) await push(repository, client, known, { ...known.image, blobs: [] })
+      else {
+        const deleted = pick(client.pushes.filter(({ state, settled }) => settled && state === 'gone'))
+        const next = deleted && dice < 0.5 ? deleted : fresh(client)
+        await push(repository, client, next, next.image)
+      }
     } catch (error) {
       // Cut off, or refused by what was left of the server: nothing was promised.
       if (!isOver()) await pause(Math.random() * 20)
       if (!isOutage(error)) throw error
-      continue
     }
-    push.acknowledged = true
-    story.last = at
   }
+}
+
+async function push(repository: Repository, { tags }: Client, push: Push, sent: Image): Promise<void> {
+  const tag = `tag-${Math.floor(Math.random() * tagCount)}`
+  const { digest } = push.image.descriptor
+  tags.set(tag, new Set(tags.get(tag) ?? [undefined]).add(digest))
+  push.settled = false
+  // One that is there stays, whatever becomes of this.
+  if (push.state === 'gone') push.state = 'unsure'
+  await pushImage(repository, sent, tag)
+  tags.set(tag, new Set([digest]))
+  push.settled = true
+  push.acknowledged = true
+  push.state = 'there'
+}
+
+async function remove(repository: Repository, client: Client, push: Push): Promise<void> {
+  const { digest } = push.image.descriptor
+  const pointing = [...client.tags.values()].filter(targets => targets.has(digest))
+  for (const targets of pointing) targets.add(undefined)
+  push.settled = false
+  push.state = 'unsure'
+  const { status } = await manifest(repository, digest, 'DELETE')
+  if (status !== 202) throw new Error(`DELETE ${digest} answered ${status}: `)
+  for (const targets of pointing) targets.delete(digest)
+  push.settled = true
+  push.state = 'gone'
+  client.deletes++
 }
 
 function fresh(client: Client): Push {
@@ -138,7 +168,7 @@ function fresh(client: Client): Push {
   const layers = [pick(layerBytes) ?? 0, pick(layerBytes) ?? 0]
   // A neighbour's layer comes again, so that content is shared and linked twice.
   const seed = Math.random() < 0.2 ? `shared ${count % 7}` : `${client.name} ${count}`
-  const push = { image: image({ seed, layers }), acknowledged: false }
+  const push: Push = { image: image({ seed, layers }), state: 'unsure', acknowledged: false, settled: false }
   client.pushes.push(push)
   return push
 }
@@ -152,10 +182,11 @@ async function verify(repository: Repository, { pushes, tags }: Client) {
   const lost: string[] = []
   const verified = new Set<Digest>()
   let extra = 0
-  for (const { image, acknowledged } of pushes) {
+  for (const { image, state, acknowledged } of pushes) {
     const { digest } = image.descriptor
     const status = await statusOf(repository, digest)
-    if (status === 404 && !acknowledged) continue
+    if (status === 404 && state !== 'there') continue
+    if (state === 'gone') lost.push(`${digest} was deleted and answers ${status}`)
     try {
       const { all } = await pullDigests(repository, digest)
       if (all.length !== digestsOf(image).length) throw new Error(`only ${all.length} parts`)
@@ -165,13 +196,14 @@ async function verify(repository: Repository, { pushes, tags }: Client) {
       lost.push(`${digest} (${acknowledged ? 'acknowledged' : 'not acknowledged'}): ${error}`)
     }
   }
-  for (const [tag, { asked, last }] of tags) {
+  for (const [tag, targets] of tags) {
     const found = await resolve(repository, tag)
-    const allowed: readonly (string | undefined)[] = [
-      ...asked.slice(Math.max(0, last)),
-      ...(last < 0 ? [undefined] : []),
-    ]
-    if (!allowed.includes(found)) lost.push(`tag ${tag} is ${found}, not ${asked[last]} or later`)
+    if (!([...targets] as unknown[]).includes(found))
+      lost.push(`tag ${tag} is ${found}, not ${[...targets].join(' or ')}`)
+  }
+  for (const tag of await tagsOf(repository)) {
+    const status = await statusOf(repository, tag)
+    if (status !== 200) lost.push(`tag ${tag} is listed and answers ${status}`)
   }
   return { lost, verified: verified.size, extra }
 }
@@ -194,7 +226,7 @@ async function resolve(repository: Repository, tag: string): Promise<string | un
 export function said({ lost, ...figures }: KillFigures): string {
   return (
     `${figures.kills} kills (${figures.primaryKills} of the parent): ${figures.attempted} manifests attempted, ` +
-    `${figures.acknowledged} acknowledged, ${figures.tags} tags, ${figures.verified} blobs and manifests verified, ` +
+    `${figures.acknowledged} acknowledged, ${figures.deleted} deleted, ${figures.tags} tags, ${figures.verified} blobs and manifests verified, ` +
     `${figures.extra} whole without an answer, ${lost.length} lost`
   )
 }

@@ -25,8 +25,11 @@ afterAll(() => folder[Symbol.asyncDispose]())
 
 const openDescriptors = () => readdirSync('/proc/self/fd').length
 
-async function started(onLost: (cause: Error) => void = () => {}): Promise<FileSender & AsyncDisposable> {
-  const result = await startFileSender(onLost)
+async function started(
+  onLost: (cause: Error) => void = () => {},
+  idleMs?: number,
+): Promise<FileSender & AsyncDisposable> {
+  const result = await startFileSender(onLost, idleMs)
   if ('missing' in result) throw new Error(result.missing)
   return { ...result.sender, [Symbol.asyncDispose]: () => result.sender.close() }
 }
@@ -130,6 +133,20 @@ describe.skipIf('missing' in availability)('a file sender', () => {
     const sending = sender.send(to.fd, file.fd, 0, SIZE, io)
     to.far.resetAndDestroy()
     await expect(sending).rejects.toMatchObject({ code: expect.stringMatching(/^(EPIPE|ECONNRESET)$/) })
+  })
+
+  it('gives up a client that takes nothing, and says how far it came', async () => {
+    await using sender = await started(() => {}, 100)
+    await using to = await pair()
+    using file = openContent()
+    to.far.pause()
+    const sending = sender.send(to.fd, file.fd, 0, SIZE, io)
+    const error = await sending.catch(reason => reason)
+    expect(error).toMatchObject({ code: 'ETIMEDOUT' })
+    to.near.end()
+    const received = Buffer.concat(await to.far.toArray())
+    expect(received.length).toBe(error.moved)
+    expect(received.equals(bytes.subarray(0, error.moved))).toBe(true)
   })
 
   it('goes on with its own descriptor when the socket is closed here, until it is told to stop', async () => {

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import { afterAll, expect, it } from 'vitest'
+import { digest } from '../helpers/images.ts'
 import { startRegistry } from '../helpers/registry.ts'
 import { ask, codeOf } from '../helpers/requests.ts'
 
@@ -7,13 +7,12 @@ const registry = await startRegistry()
 afterAll(() => registry[Symbol.asyncDispose]())
 
 const page = '<!doctype html><script>alert(document.domain)</script>'
-const digestOf = (bytes: string) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`
 
 async function pushBlob(name: string, bytes: string): Promise<string> {
-  const digest = digestOf(bytes)
-  const target = `/v2/${name}/blobs/uploads/?digest=${digest}`
+  const pushed = digest(bytes)
+  const target = `/v2/${name}/blobs/uploads/?digest=${pushed}`
   expect((await ask(registry.port, { method: 'POST', target, body: bytes })).status).toBe(201)
-  return digest
+  return pushed
 }
 
 const asPage = {
@@ -92,12 +91,12 @@ it('shows a manifest of one repository to no other, nor as a blob', async () => 
   const body = '{"schemaVersion":2,"manifests":[]}'
   const type = 'Content-Type: application/vnd.oci.image.index.v1+json'
   await ask(registry.port, { method: 'PUT', target: '/v2/mine/manifests/t', headers: [type], body })
-  const digest = digestOf(body)
-  expect((await ask(registry.port, { target: `/v2/mine/manifests/${digest}` })).status).toBe(200)
+  const pushed = digest(body)
+  expect((await ask(registry.port, { target: `/v2/mine/manifests/${pushed}` })).status).toBe(200)
   for (const target of [
-    `/v2/theirs/manifests/${digest}`,
+    `/v2/theirs/manifests/${pushed}`,
     '/v2/theirs/manifests/t',
-    `/v2/mine/blobs/${digest}`,
+    `/v2/mine/blobs/${pushed}`,
   ])
     expect((await ask(registry.port, { target })).status).toBe(404)
 })

@@ -1,14 +1,19 @@
 import { once } from 'node:events'
 import { setInterval as every } from 'node:timers/promises'
 import { expect, it } from 'vitest'
+import { memoryStore } from '../../storage/memory.ts'
+import { content, fetched } from '../helpers/blob.ts'
 import { converse } from '../helpers/converse.ts'
+import { ownedFolder } from '../helpers/folder.ts'
 import { startRegistry } from '../helpers/registry.ts'
 import { ask, closed, open } from '../helpers/requests.ts'
+import { until } from '../helpers/until.ts'
+import { finish, startUpload } from '../helpers/upload.ts'
 
 const impatient = { headersMs: 100, keepAliveMs: 100 }
 const host = 'Host: test\r\n'
 
-async function startUpload(port: number): Promise<string> {
+async function begunUpload(port: number): Promise<string> {
   const { headers } = await ask(port, { method: 'POST', target: '/v2/a/blobs/uploads/', body: '' })
   return headers.location ?? ''
 }
@@ -69,7 +74,7 @@ it.for([
   ['drips', 10],
 ] as const)('cuts off an upload that %s, and keeps what had come', async ([, everyMs]) => {
   await using registry = await startRegistry({ pace: { idleMs: 100 } })
-  const location = await startUpload(registry.port)
+  const location = await begunUpload(registry.port)
   const socket = await open(
     registry.port,
     `PATCH ${location} HTTP/1.1\r\n${host}Content-Length: 99999\r\n\r\nab`,
@@ -84,7 +89,7 @@ it.for([
 
 it('leaves an upload alone that is slow and fast enough', async () => {
   await using registry = await startRegistry({ pace: { idleMs: 50 } })
-  const location = await startUpload(registry.port)
+  const location = await begunUpload(registry.port)
   const body = Buffer.alloc(60 * 100, 'x')
   const socket = await open(
     registry.port,
@@ -125,4 +130,29 @@ it('ends a connection that asks for more than it reads', async () => {
   const socket = await open(registry.port, `GET /v2/ HTTP/1.1\r\n${host}\r\n`.repeat(1000))
   await closed(socket)
   expect(registry.observations.filter(({ event }) => event === 'request').length).toBeLessThan(1000)
+})
+
+it.for([
+  ['memory', async () => memoryStore()],
+  ['a file', async () => (await ownedFolder()).store],
+] as const)('cuts off a reader that takes nothing of an answer from %s', async ([, openStore]) => {
+  await using registry = await startRegistry({ store: await openStore(), limits: { stallMs: 100 } })
+  // More than the kernel keeps for both ends of a connection.
+  const blob = content('stalled', 12 * 1024 * 1024)
+  const repository = { address: registry.address, name: 'stalled' }
+  expect((await finish(await startUpload(repository), blob.digest, blob.bytes)).status).toBe(201)
+  expect(await fetched(repository, blob)).toBe(blob.digest)
+  const socket = await open(
+    registry.port,
+    `GET /v2/stalled/blobs/${blob.digest} HTTP/1.1\r\n${host}Connection: close\r\n\r\n`,
+  )
+  const unfinished = () => registry.observations.find(each => each.event === 'request' && each.status === 499)
+  await until('the request is over', () => unfinished() !== undefined)
+  expect(unfinished()).toMatchObject({ operation: { kind: 'getBlob', digest: blob.digest } })
+  let received = 0
+  socket.on('data', (chunk: Buffer) => {
+    received += chunk.length
+  })
+  await closed(socket)
+  expect(received).toBeLessThan(blob.bytes.length)
 })

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,10 +6,9 @@ import { localRegistry } from '../../storage/local-registry.ts'
 import { memoryStore } from '../../storage/memory.ts'
 import { openFolder } from '../../storage/open.ts'
 import { converse, parseAnswers } from '../helpers/converse.ts'
+import { digest } from '../helpers/images.ts'
 import { startRegistry } from '../helpers/registry.ts'
 import { ask, closed, codeOf, open } from '../helpers/requests.ts'
-
-const digestOf = (bytes: string | Buffer) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`
 
 async function begin(port: number, name = 'a'): Promise<string> {
   const answer = await ask(port, { method: 'POST', target: `/v2/${name}/blobs/uploads/`, body: '' })
@@ -83,7 +81,7 @@ describe.for(kinds)('an upload to $kind', ({ store: make }) => {
     if (status === 416) expect(answer.headers.location).toMatch(/^\/v2\/a\/blobs\/uploads\//)
     const all = status === 202 ? 'abcdef' : 'abcd'
     expect(await rangeOf(registry.port, location)).toBe(`0-${all.length - 1}`)
-    expect((await finish(registry.port, location, digestOf(all))).status).toBe(201)
+    expect((await finish(registry.port, location, digest(all))).status).toBe(201)
   })
 
   it('refuses a chunk out of order before it is sent', async () => {
@@ -112,7 +110,7 @@ describe.for(kinds)('an upload to $kind', ({ store: make }) => {
     const accepted = [second.status, answer?.status].filter(status => status === 202)
     expect(accepted).toHaveLength(1)
     const all = second.status === 202 ? 'XY' : 'abcdef'
-    expect((await finish(registry.port, location, digestOf(all))).status).toBe(201)
+    expect((await finish(registry.port, location, digest(all))).status).toBe(201)
   })
 
   it('takes exactly one of many chunks for the same place', async () => {
@@ -125,7 +123,7 @@ describe.for(kinds)('an upload to $kind', ({ store: make }) => {
     const taken = texts.filter((_, at) => answers[at]?.status === 202)
     expect(taken).toHaveLength(1)
     for (const { status } of answers) expect([202, 409, 416]).toContain(status)
-    expect((await finish(registry.port, location, digestOf(taken[0] ?? ''))).status).toBe(201)
+    expect((await finish(registry.port, location, digest(taken[0] ?? ''))).status).toBe(201)
   })
 
   it.for([3, 40_000])(
@@ -134,13 +132,13 @@ describe.for(kinds)('an upload to $kind', ({ store: make }) => {
       await using registry = await started()
       const body = 'x'.repeat(size)
       const location = await begin(registry.port)
-      const once = await finish(registry.port, location, digestOf(body), body)
-      const again = await finish(registry.port, location, digestOf(body), body)
+      const once = await finish(registry.port, location, digest(body), body)
+      const again = await finish(registry.port, location, digest(body), body)
       expect([once.status, again.status]).toEqual([201, 201])
       expect(again.headers.location).toBe(once.headers.location)
       // Of what came whole and was small, nothing was kept under this address.
       expect((await append(registry.port, location, 'more')).status).toBe(size === 3 ? 202 : 404)
-      expect((await finish(registry.port, location, digestOf('more'))).status).toBe(size === 3 ? 201 : 404)
+      expect((await finish(registry.port, location, digest('more'))).status).toBe(size === 3 ? 201 : 404)
     },
   )
 
@@ -148,10 +146,10 @@ describe.for(kinds)('an upload to $kind', ({ store: make }) => {
     await using registry = await started()
     const body = 'y'.repeat(100_000)
     const location = await begin(registry.port)
-    const both = await Promise.all([1, 2].map(() => finish(registry.port, location, digestOf(body), body)))
+    const both = await Promise.all([1, 2].map(() => finish(registry.port, location, digest(body), body)))
     expect(both.map(({ status }) => status)).toContain(201)
     for (const { status } of both) expect([201, 409, 416]).toContain(status)
-    const blob = await ask(registry.port, { target: `/v2/a/blobs/${digestOf(body)}` })
+    const blob = await ask(registry.port, { target: `/v2/a/blobs/${digest(body)}` })
     expect(blob.body.toString()).toBe(body)
   })
 
@@ -159,9 +157,9 @@ describe.for(kinds)('an upload to $kind', ({ store: make }) => {
     await using registry = await started()
     const location = await begin(registry.port)
     const { headers } = await append(registry.port, location, 'evil'.repeat(10_000))
-    const answer = await finish(registry.port, headers.location ?? '', digestOf('good'), 'good')
+    const answer = await finish(registry.port, headers.location ?? '', digest('good'), 'good')
     expect([answer.status, codeOf(answer)]).toEqual([400, 'DIGEST_INVALID'])
-    expect((await ask(registry.port, { target: `/v2/a/blobs/${digestOf('good')}` })).status).toBe(404)
+    expect((await ask(registry.port, { target: `/v2/a/blobs/${digest('good')}` })).status).toBe(404)
   })
 })
 
@@ -183,7 +181,7 @@ it('opens an upload to nobody who was not given exactly its address', async () =
     const get = await ask(registry.port, { target })
     const rest = await Promise.all([
       append(registry.port, target, 'x'),
-      finish(registry.port, target, digestOf('x'), 'x'),
+      finish(registry.port, target, digest('x'), 'x'),
       ask(registry.port, { method: 'DELETE', target }),
     ])
     for (const each of [get, ...rest])
@@ -202,7 +200,7 @@ it('keeps an owner to a number of uploads, and says when to come again', async (
   const refused = await append(registry.port, fourth, 'one too many')
   expect([refused.status, codeOf(refused)]).toEqual([429, 'TOOMANYREQUESTS'])
   expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0)
-  const whole = `/v2/d/blobs/uploads/?digest=${digestOf('z'.repeat(40_000))}`
+  const whole = `/v2/d/blobs/uploads/?digest=${digest('z'.repeat(40_000))}`
   const atOnce = { method: 'POST', target: whole, body: 'z'.repeat(40_000) }
   expect((await ask(registry.port, atOnce)).status).toBe(429)
   expect((await ask(registry.port, { target: '/v2/_catalog' })).status).toBe(200)

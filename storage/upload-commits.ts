@@ -1,0 +1,101 @@
+/** How what was uploaded becomes a blob: compared with its digest first, and linked last. */
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { buffer } from 'node:stream/consumers'
+import { RegistryError } from '../oci/errors.ts'
+import type { Io } from '../oci/io.ts'
+import { type Algorithm, algorithmOf, type Digest, digestOf, type RepositoryName } from '../oci/names.ts'
+import { type Blobs, inlineBytes } from './blobs.ts'
+import type { ObjectStore, Upload } from './object-store.ts'
+import { operation } from './record.ts'
+import type { Blob, UploadBody } from './registry.ts'
+import type { Repositories } from './repositories.ts'
+import type { SealedUpload } from './seal.ts'
+import type { UploadDigests } from './upload-digests.ts'
+
+export interface UploadCommits {
+  /** Links a blob that is small enough for its link, and never becomes a file. DIGEST_INVALID, SIZE_INVALID. */
+  receiveInline(name: RepositoryName, digest: Digest, body: UploadBody, io: Io): Promise<Blob>
+  /** Publishes all bytes of an upload of this size. DIGEST_INVALID, UPLOAD_UNKNOWN, UPLOAD_BUSY. */
+  publish(name: RepositoryName, sealed: SealedUpload, blob: Blob, io: Io): Promise<Blob>
+}
+
+export const isInline = ({ length }: UploadBody) => length !== undefined && length <= inlineBytes
+
+/** Names this run of the system; the pages that it has not written yet are lost with it. */
+export const boot = bootId()
+
+export function uploadCommits(
+  store: ObjectStore,
+  names: Repositories,
+  blobs: Blobs,
+  digests: UploadDigests,
+): UploadCommits {
+  /** The digest of all bytes: from this process's memory, from the address, or by reading them again. */
+  async function digestOfAll({ upload, ...said }: SealedUpload, size: number, algorithm: Algorithm, io: Io) {
+    const known = digests.find(upload.id, size)
+    if (known && algorithmOf(known) === algorithm) return known
+    if (said.digest?.algorithm === algorithm && said.size === size && said.boot === boot)
+      return digestOf(algorithm, said.digest.hex)
+    const hash = createHash(algorithm)
+    for await (const chunk of await reread(upload, io)) {
+      io.signal.throwIfAborted()
+      hash.update(chunk)
+    }
+    return digestOf(algorithm, hash.digest('hex'))
+  }
+
+  async function reread(upload: Upload, io: Io) {
+    const source = await store.reread(upload, io)
+    if (!source) throw new RegistryError('UPLOAD_UNKNOWN')
+    return source
+  }
+
+  return {
+    async receiveInline(name, digest, body, io) {
+      await store.reserve(body.length ?? 0, io)
+      const bytes = await buffer(body.source)
+      if (bytes.length !== body.length) throw new RegistryError('SIZE_INVALID')
+      verify(digest, hashOf(algorithmOf(digest), bytes))
+      await blobs.commitInline(await names.ensure(name, io), name, digest, bytes, operation(io))
+      return { digest, size: bytes.length }
+    },
+
+    async publish(name, sealed, blob, io) {
+      const { upload } = sealed
+      const { digest, size } = blob
+      verify(digest, await digestOfAll(sealed, size, algorithmOf(digest), io))
+      const options = operation(io)
+      const rid = await names.ensure(name, io)
+      if (size > inlineBytes) {
+        const complete = () => store.complete(upload, size, io)
+        if (await blobs.commit(rid, name, blob, complete, options)) return blob
+      } else {
+        const bytes = await buffer(await reread(upload, io))
+        // Somebody has written to what was verified.
+        if (hashOf(algorithmOf(digest), bytes) !== digest) throw new RegistryError('UPLOAD_BUSY')
+        await blobs.commitInline(rid, name, digest, bytes, options)
+      }
+      await store.abort(upload, io)
+      return blob
+    },
+  }
+}
+
+const hashOf = (algorithm: Algorithm, bytes: Buffer) =>
+  digestOf(algorithm, createHash(algorithm).update(bytes).digest('hex'))
+
+function verify(expected: Digest, found: Digest): void {
+  if (found === expected) return
+  throw new RegistryError('DIGEST_INVALID', {
+    message: `digest did not match: expected ${expected}, got ${found}`,
+  })
+}
+
+function bootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  } catch {
+    return String(process.pid)
+  }
+}

@@ -1,0 +1,45 @@
+import { mkdtempDisposable } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { writeContent } from '../../bench/content.ts'
+import { openServer } from '../../bench/fleet.ts'
+import { measure } from '../../bench/measure.ts'
+import { type MeasurementName, measurements } from '../../bench/measurements.ts'
+import { serverKinds } from '../../bench/servers.ts'
+import { quickSizes } from '../../bench/sizes.ts'
+
+/** The short form of `npm run bench`: nothing here says how fast anything is. */
+const sizes = {
+  ...quickSizes,
+  getSeconds: 0.2,
+  smallPushSeconds: 0.2,
+  blobBytes: 2_000_000,
+  pushes: { 1: 1, 4: 4, 16: 16 },
+  pushedTags: 20,
+}
+const names: readonly MeasurementName[] = ['get', 'push', 'push-small', 'push-tags']
+
+it('measures Slipway as it does in a long run', async ({ signal }) => {
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'slipway-bench-'))
+  const io = { signal }
+  const kind = serverKinds.find(({ id }) => id === 'slipway')
+  const found = await kind?.find({}, io)
+  if (!kind || !found || 'missing' in found) throw new Error('the bench does not know Slipway')
+  const needs = new Set(names.flatMap(name => measurements[name].needs))
+  const content = await writeContent(join(folder.path, 'content'), needs, sizes, io)
+  const server = await openServer({ kind, ...found }, join(folder.path, 'slipway'), content, io)
+  try {
+    for (const name of names) {
+      const plan = measurements[name].plan({ sizes, content, copy: false })
+      const rows = await measure(plan, [server], () => {}, io)
+      expect(rows.map(({ line }) => line.title)).toEqual(plan.lines.map(({ title }) => title))
+      for (const row of rows) {
+        if ('failure' in row) throw new Error(`${row.line.title}: ${row.failure}`)
+        expect(row.sample.value).toBeGreaterThan(0)
+      }
+    }
+  } finally {
+    await server.stop()
+  }
+})
