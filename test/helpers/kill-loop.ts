@@ -166,9 +166,12 @@ async function remove(repository: Repository, client: Client, push: Push): Promi
 function fresh(client: Client): Push {
   const count = client.pushes.length
   const layers = [pick(layerBytes) ?? 0, pick(layerBytes) ?? 0]
-  // A neighbour's layer comes again, so that content is shared and linked twice.
-  const seed = Math.random() < 0.2 ? `shared ${count % 7}` : `${client.name} ${count}`
-  const push: Push = { image: image({ seed, layers }), state: 'unsure', acknowledged: false, settled: false }
+  const own = image({ seed: `${client.name} ${count}`, layers })
+  // What a neighbour has comes again, so that content is shared and linked twice; but each manifest has one story.
+  const shared = image({ seed: `shared ${count % 7}`, layers })
+  const isHere = client.pushes.some(each => each.image.descriptor.digest === shared.descriptor.digest)
+  const chosen = Math.random() < 0.2 && !isHere ? shared : own
+  const push: Push = { image: chosen, state: 'unsure', acknowledged: false, settled: false }
   client.pushes.push(push)
   return push
 }
