@@ -25,7 +25,8 @@ export async function slipway(
   const child = spawn(process.execPath, [program, ...args], {
     env: { ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
-    timeout: 15_000,
+    // Twenty at once on a busy machine take longer than one.
+    timeout: 45_000,
     ...(cwd === undefined ? {} : { cwd }),
   })
   const status = new Promise<number | null>((resolve, reject) => {
