@@ -3,10 +3,10 @@
  * 1.7). A token is an upper bound: whoever takes one asks the policy as well, at every request.
  */
 import { createPrivateKey, createPublicKey, hash, type KeyObject, randomBytes } from 'node:crypto'
-import { errors, type JWTPayload, jwtVerify, SignJWT } from 'jose'
 import { LRUCache } from 'lru-cache'
 import { type Identity, parseIdentity, wordOf } from './access.ts'
 import { InvalidToken } from './errors.ts'
+import { type Claims, signJwt, type TokenHeader, verifyJwt } from './jwt.ts'
 import { activeOf, type KeyRing, trusted } from './keys.ts'
 import { type Access, parseAccess } from './scopes.ts'
 
@@ -100,22 +100,17 @@ export function registryTokens({ issuer, service, ring, now }: TokenSettings): T
     return verified
   }
 
-  async function verifiedClaims(token: string, key: KeyObject): Promise<JWTPayload> {
-    try {
-      const { payload } = await jwtVerify(token, key, {
-        algorithms: ['ES256'],
-        typ: 'JWT',
-        issuer,
-        audience: service,
-        requiredClaims,
-        // Times are compared in `inTime`, each time a token is used; here a token must only have been good today.
-        currentDate: new Date(now()),
-        clockTolerance: lateSeconds + toleranceSeconds,
-      })
-      return payload
-    } catch (error) {
-      throw new InvalidToken(faultOf(error), { cause: error })
-    }
+  function verifiedClaims(token: string, key: KeyObject): Promise<Claims> {
+    return verifyJwt(token, key, {
+      algorithms: ['ES256'],
+      typ: 'JWT',
+      issuer,
+      audience: service,
+      requiredClaims,
+      // Times are compared in `inTime`, each time a token is used; here a token must only have been good today.
+      currentDate: new Date(now()),
+      clockTolerance: lateSeconds + toleranceSeconds,
+    })
   }
 
   function inTime(token: Times & VerifiedToken, graceSeconds: number): VerifiedToken {
@@ -132,20 +127,19 @@ export function registryTokens({ issuer, service, ring, now }: TokenSettings): T
       const issued = Math.floor(now() / 1_000)
       const expires = Math.min(issued + lifetimeSeconds, Math.floor(expiresMs / 1_000))
       if (expires <= issued) throw new InvalidToken('expired')
-      const token = await new SignJWT({
+      const claims = {
         access: [...access],
         ...(credential !== undefined && { cid: credential }),
         ...(policyVersion !== undefined && { pv: policyVersion }),
-      })
-        .setProtectedHeader({ ...header })
-        .setIssuer(issuer)
-        .setAudience(service)
-        .setSubject(subject.kind === 'anonymous' ? '' : wordOf(subject))
-        .setIssuedAt(issued)
-        .setNotBefore(issued - backdatedSeconds)
-        .setExpirationTime(expires)
-        .setJti(randomBytes(16).toString('base64url'))
-        .sign(signingKey)
+        iss: issuer,
+        aud: service,
+        sub: subject.kind === 'anonymous' ? '' : wordOf(subject),
+        iat: issued,
+        nbf: issued - backdatedSeconds,
+        exp: expires,
+        jti: randomBytes(16).toString('base64url'),
+      }
+      const token = await signJwt(claims, header, signingKey)
       return { token, expiresInSeconds: expires - issued }
     },
     verify: async token => inTime(await read(token), 0),
@@ -167,12 +161,6 @@ interface PreparedRing {
   readonly byHeader: ReadonlyMap<string, KeyObject>
 }
 
-interface TokenHeader {
-  readonly alg: 'ES256'
-  readonly typ: 'JWT'
-  readonly kid: string
-}
-
 const headerOf = (kid: string): TokenHeader => ({ alg: 'ES256', typ: 'JWT', kid })
 const base64url = (text: string) => Buffer.from(text).toString('base64url')
 
@@ -191,7 +179,7 @@ function prepare(ring: KeyRing): PreparedRing {
 }
 
 /** Signed by us does not mean written by this version of us: every claim is looked at. */
-function parseClaims(claims: JWTPayload, service: string): Times & VerifiedToken {
+function parseClaims(claims: Claims, service: string): Times & VerifiedToken {
   const { sub, aud, iat, nbf, exp, jti, cid, access: claimed } = claims
   const subject = parseSubject(sub)
   const access = parseAccess(claimed)
@@ -227,9 +215,3 @@ function parseSubject(sub: unknown): Identity | undefined {
 }
 
 const isWhole = (value: unknown): value is number => Number.isSafeInteger(value)
-
-function faultOf(error: unknown) {
-  if (error instanceof errors.JWSSignatureVerificationFailed) return 'signature'
-  if (error instanceof errors.JWTExpired) return 'expired'
-  return error instanceof errors.JWTClaimValidationFailed ? 'claims' : 'malformed'
-}

@@ -3,20 +3,11 @@
  * Whoever runs the platform decides what the token says; the configuration decides which of its tokens are which
  * workload.
  */
-import {
-  createLocalJWKSet,
-  decodeJwt,
-  decodeProtectedHeader,
-  errors,
-  type JSONWebKeySet,
-  type JWTPayload,
-  type JWTVerifyGetKey,
-  jwtVerify,
-} from 'jose'
 import type { Io } from '../oci/io.ts'
 import type { PrincipalName } from './access.ts'
 import { InvalidToken } from './errors.ts'
 import { wordGlob } from './globs.ts'
+import { type Claims, type KeySet, unverifiedPart, verifyJwt } from './jwt.ts'
 
 export interface Workload {
   readonly name: PrincipalName
@@ -25,11 +16,6 @@ export interface Workload {
   readonly audience: string
   /** Dotted path into the claims -> pattern; all of them must match. */
   readonly match: Readonly<Record<string, string>>
-}
-
-/** Public keys of an issuer (RFC 7517, 5). */
-export interface KeySet {
-  readonly keys: readonly object[]
 }
 
 /**
@@ -71,7 +57,6 @@ const form = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/
 
 export function workloadVerifier({ workloads, keys, now }: WorkloadSource): WorkloadVerifier {
   const prepared = workloads.map(workload => ({ workload, fits: matcherOf(workload) }))
-  const keySets = new WeakMap<KeySet, JWTVerifyGetKey>()
 
   /** Those that a token can be one of, by what it says of its issuer. */
   function candidates(token: string) {
@@ -79,24 +64,16 @@ export function workloadVerifier({ workloads, keys, now }: WorkloadSource): Work
     return issuer === undefined ? [] : prepared.filter(({ workload }) => workload.issuer === issuer)
   }
 
-  async function claimsFor(token: string, workload: Workload, io: Io): Promise<JWTPayload> {
-    const set = await keys(workload, io)
-    const key = keySets.get(set) ?? createLocalJWKSet(asJose(set))
-    keySets.set(set, key)
-    try {
-      const { payload } = await jwtVerify(token, key, {
-        algorithms,
-        issuer: workload.issuer,
-        audience: workload.audience,
-        requiredClaims: ['exp', 'iat'],
-        maxTokenAge: maxAgeSeconds,
-        currentDate: new Date(now()),
-        clockTolerance: toleranceSeconds,
-      })
-      return payload
-    } catch (error) {
-      throw new InvalidToken(faultOf(error), { cause: error })
-    }
+  async function claimsFor(token: string, workload: Workload, io: Io): Promise<Claims> {
+    return verifyJwt(token, await keys(workload, io), {
+      algorithms,
+      issuer: workload.issuer,
+      audience: workload.audience,
+      requiredClaims: ['exp', 'iat'],
+      maxTokenAge: maxAgeSeconds,
+      currentDate: new Date(now()),
+      clockTolerance: toleranceSeconds,
+    })
   }
 
   return {
@@ -106,7 +83,7 @@ export function workloadVerifier({ workloads, keys, now }: WorkloadSource): Work
       const possible = candidates(token)
       if (possible.length === 0) throw new InvalidToken('malformed')
       refuseOddHeader(token)
-      const outcomes: { name: PrincipalName; claims: JWTPayload }[] = []
+      const outcomes: { name: PrincipalName; claims: Claims }[] = []
       const faults: InvalidToken[] = []
       for (const { workload, fits } of possible)
         try {
@@ -130,10 +107,7 @@ export function workloadVerifier({ workloads, keys, now }: WorkloadSource): Work
   }
 }
 
-/** jose looks at each key before it uses it, and changes none. */
-const asJose = ({ keys }: KeySet): JSONWebKeySet => ({ keys: [...keys] as JSONWebKeySet['keys'] })
-
-function matcherOf({ match }: Workload): (claims: JWTPayload) => boolean {
+function matcherOf({ match }: Workload): (claims: Claims) => boolean {
   const conditions = Object.entries(match).map(([path, pattern]) => ({
     names: path.split('.'),
     matches: wordGlob(pattern),
@@ -167,35 +141,16 @@ function textsOf(value: unknown): readonly string[] {
     : []
 }
 
-function issuerOf(token: string): string | undefined {
-  if (token.length > maxLength || !form.test(token)) return undefined
-  try {
-    return decodeJwt(token).iss
-  } catch {
-    return undefined
-  }
+function issuerOf(token: string): unknown {
+  return token.length > maxLength || !form.test(token) ? undefined : unverifiedPart(token, 'claims')?.iss
 }
 
 function refuseOddHeader(token: string): void {
-  const header = readHeader(token)
+  const header = unverifiedPart(token, 'header')
+  if (!header) throw new InvalidToken('malformed')
   const asksForMore = refusedHeaders.some(name => Object.hasOwn(header, name))
   const isKnown = typeof header.alg === 'string' && algorithms.includes(header.alg)
   // Without a kid jose takes the only key of a set.
   if (asksForMore || !isKnown || typeof header.kid !== 'string' || header.kid === '')
     throw new InvalidToken('malformed')
-}
-
-function readHeader(token: string) {
-  try {
-    return decodeProtectedHeader(token)
-  } catch (cause) {
-    throw new InvalidToken('malformed', { cause })
-  }
-}
-
-function faultOf(error: unknown) {
-  if (error instanceof errors.JWKSNoMatchingKey) return 'unknown-key'
-  if (error instanceof errors.JWSSignatureVerificationFailed) return 'signature'
-  if (error instanceof errors.JWTExpired) return 'expired'
-  return error instanceof errors.JWTClaimValidationFailed ? 'claims' : 'malformed'
 }

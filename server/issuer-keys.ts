@@ -1,5 +1,6 @@
 /** The public keys of those who sign workloads' tokens: from a file, or fetched and kept for a while. */
-import type { IssuerKeys, KeySet } from '../auth/workloads.ts'
+import type { KeySet } from '../auth/jwt.ts'
+import type { IssuerKeys } from '../auth/workloads.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { ConfiguredAccess } from './access-settings.ts'
 import type { NamedFiles } from './named-files.ts'

@@ -1,7 +1,7 @@
 /** The files that settings name, read and checked in one place, so that all workers go by the same bytes. */
 import { readFileSync } from 'node:fs'
 import { parseHtpasswd } from '../auth/htpasswd.ts'
-import type { KeySet } from '../auth/workloads.ts'
+import type { KeySet } from '../auth/jwt.ts'
 import { type Certificate, inspectCertificate } from './certificate.ts'
 import type { LoadedSettings, Settings } from './config.ts'
 import { whyUnreadable } from './config-file.ts'

@@ -26,7 +26,7 @@ const knownTo: Readonly<Record<string, readonly string[]>> = {
   zod: ['server/config', 'docs/'],
   yaml: ['server/config', 'docs/'],
   koffi: ['kernel/syscalls.ts', 'bench/'],
-  jose: ['auth/tokens.ts', 'auth/workloads.ts'],
+  jose: ['auth/jwt.ts'],
   bcryptjs: ['auth/bcrypt.ts'],
   'lru-cache': [
     'auth/authenticator.ts',
