@@ -20,7 +20,7 @@ export interface Workload {
 
 /**
  * The public keys of a workload's issuer: from a file, or fetched and kept. The same object as long as they are the
- * same keys. Throws when there are none to be had.
+ * same keys. Throws ISSUER_UNAVAILABLE while there are none to be had.
  */
 export type IssuerKeys = (workload: Workload, io: Io) => Promise<KeySet>
 

@@ -8,13 +8,11 @@ import {
   directory,
   type View,
 } from '../auth/directory.ts'
-import { InvalidToken } from '../auth/errors.ts'
 import type { KeyRing } from '../auth/keys.ts'
 import { passwords } from '../auth/passwords.ts'
 import { throttle } from '../auth/throttle.ts'
 import { registryTokens, type TokenGrant, type Tokens } from '../auth/tokens.ts'
 import { type WorkloadVerifier, workloadVerifier } from '../auth/workloads.ts'
-import { RegistryError } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
 
 export interface AccessControlParts {
@@ -87,7 +85,7 @@ export function accessControl(parts: AccessControlParts): AccessControl {
 
   const { authenticate, authenticateLate } = authenticator({
     tokens,
-    workloads: () => answerable(workloads()),
+    workloads,
     passwords: passwords(),
     bcrypt,
     throttle: throttle({ now }),
@@ -112,22 +110,6 @@ export function accessControl(parts: AccessControlParts): AccessControl {
     keys: readKeys,
     isWorkloadToken: text => workloads().isWorkloadToken(text),
     close: () => bcrypt.close(),
-  }
-}
-
-/** That an issuer is silent is neither the client's fault nor ours. */
-function answerable({ isWorkloadToken, verify }: WorkloadVerifier): WorkloadVerifier {
-  return {
-    isWorkloadToken,
-    async verify(token, io) {
-      try {
-        return await verify(token, io)
-      } catch (cause) {
-        if (cause instanceof InvalidToken) throw cause
-        io.signal.throwIfAborted()
-        throw new RegistryError('ISSUER_UNAVAILABLE', { cause, headers: { 'Retry-After': '5' } })
-      }
-    },
   }
 }
 

@@ -37,8 +37,12 @@ export const usualLimits: HttpLimits = {
 /** How long a refused connection may take to read why. */
 const lingerMs = 1000
 
-/** Headers of which a second one is an attempt to be understood in two ways. */
-const singular = new Set(['host', 'authorization', 'content-range', 'content-type', 'if-match', 'range'])
+/** Headers of which a second one is an attempt to be understood in two ways, each with a bit of its own. */
+const singular = new Map(
+  ['host', 'authorization', 'content-range', 'content-type', 'if-match', 'range'].map(
+    (name, index) => [name, 1 << index] as const,
+  ),
+)
 
 /** Finds what Node's parser lets pass and two programs may read differently (RFC 9112, 6.1 and 11.2). */
 function fault(req: http.IncomingMessage, limits: HttpLimits): Fault | undefined {
@@ -51,8 +55,7 @@ function fault(req: http.IncomingMessage, limits: HttpLimits): Fault | undefined
     if (name === 'transfer-encoding') {
       if (httpVersion !== '1.1' || rawHeaders[at + 1]?.toLowerCase() !== 'chunked') return 'REQUEST_INVALID'
     }
-    if (!singular.has(name)) continue
-    const bit = 1 << [...singular].indexOf(name)
+    const bit = singular.get(name) ?? 0
     if (seen & bit) return 'REQUEST_INVALID'
     seen |= bit
   }

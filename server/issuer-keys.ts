@@ -24,7 +24,7 @@ const patienceMs = 10_000
 const maxBytes = 256 * 1024
 
 /**
- * Throws STORAGE_UNAVAILABLE, which tells a client to come again, while an issuer cannot be reached. Redirects are not
+ * Throws ISSUER_UNAVAILABLE, which tells a client to come again, while an issuer cannot be reached. Redirects are not
  * followed: the address of keys is as much a matter of trust as they are.
  */
 export function issuerKeys({ access, files }: IssuerKeysSource): IssuerKeys {
@@ -42,8 +42,7 @@ export function issuerKeys({ access, files }: IssuerKeysSource): IssuerKeys {
       },
       error => {
         if (before) return before
-        throw new RegistryError('STORAGE_UNAVAILABLE', {
-          message: 'the keys of an issuer cannot be fetched',
+        throw new RegistryError('ISSUER_UNAVAILABLE', {
           cause: error,
           headers: { 'Retry-After': String(retryMs / 1000) },
         })

@@ -1,6 +1,7 @@
 /** What answers tell who may not: nothing (auth-security 3.3, rows 18, 20, 41, 44). */
 import { performance } from 'node:perf_hooks'
 import { expect, it } from 'vitest'
+import { RegistryError } from '../../oci/errors.ts'
 import {
   apiToken,
   basic,
@@ -131,7 +132,11 @@ it('is busy rather than slow for all when too many passwords come at once', asyn
 })
 
 it('says when the keys of an issuer cannot be had', async () => {
-  const workloads = () => ({ ...someWorkloads, verify: () => Promise.reject(new Error('no route')) })
+  const silent = new RegistryError('ISSUER_UNAVAILABLE', {
+    cause: new Error('no route'),
+    headers: { 'Retry-After': '5' },
+  })
+  const workloads = () => ({ ...someWorkloads, verify: () => Promise.reject(silent) })
   await using registry = await guarded(people, { workloads })
   const authorization = basic('oidc', 'workload.gha.x')
   for (const path of ['/v2/', '/auth/token?scope=repository:open:pull']) {

@@ -86,8 +86,8 @@ it.for([
   if (answer) answers['/keys'] = answer
   answers['/other'] = json({ keys: [key] })
   const keys = keysOf({ kind: 'url', url: `${origin}/keys` })
-  await expect(keys()).rejects.toMatchObject(fault('STORAGE_UNAVAILABLE'))
-  await expect(keys()).rejects.toMatchObject(fault('STORAGE_UNAVAILABLE'))
+  await expect(keys()).rejects.toMatchObject(fault('ISSUER_UNAVAILABLE'))
+  await expect(keys()).rejects.toMatchObject(fault('ISSUER_UNAVAILABLE'))
   expect(asked).toEqual(['/keys'])
 })
 
@@ -98,5 +98,5 @@ it.for([
 ] as const)('believes no document that names %s', async ([, document]) => {
   answers['/.well-known/openid-configuration'] = json(document())
   answers['/jwks'] = json({ keys: [key] })
-  await expect(keysOf({ kind: 'discovery' })()).rejects.toMatchObject(fault('STORAGE_UNAVAILABLE'))
+  await expect(keysOf({ kind: 'discovery' })()).rejects.toMatchObject(fault('ISSUER_UNAVAILABLE'))
 })
