@@ -1,8 +1,13 @@
-import { loadSettings } from '../server/config.ts'
 import type { SettingFlags } from '../server/config-sources.ts'
-import { serve } from '../server/family.ts'
+import { startWorkers } from '../server/workers.ts'
 
 /** Runs the registry. The settings are read again, from the same places, whenever the server asks. */
 export async function runServe(flags: SettingFlags): Promise<void> {
-  await serve(() => loadSettings({ flags }))
+  // A worker reads its code while this process reads its own, and the settings.
+  const workers = startWorkers()
+  const [{ loadSettings }, { serve }] = await Promise.all([
+    import('../server/config.ts'),
+    import('../server/family.ts'),
+  ])
+  await serve(workers, () => loadSettings({ flags }))
 }

@@ -30,10 +30,10 @@ export interface Services {
   manifestBytes(): number
   /** What clients call this registry, in front of a path; nothing where they know best. */
   url(): string
-  /** The fast way out for local files, where there is one. */
-  readonly sender: FileSender | undefined
-  /** The fast way into local files, where there is one. */
-  readonly receiver: FileReceiver | undefined
+  /** The fast way out for local files, where there is one by now. */
+  sender(): FileSender | undefined
+  /** The fast way into local files, where there is one by now. */
+  receiver(): FileReceiver | undefined
 }
 
 /** What is known of a request, in the order in which it becomes known. */

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { flushCompileCache } from 'node:module'
 import { codeOf } from '../oci/errors.ts'
 import { type OpenStore, openFolder } from '../storage/open.ts'
-import { type LoadedSettings, SettingsError, workerCount } from './config.ts'
+import { type LoadedSettings, SettingsError } from './config.ts'
 import { namedPaths } from './named-files.ts'
 import { jsonLog, type Log } from './observe.ts'
 import { planServe, type ServePlan } from './plan.ts'
@@ -12,20 +12,17 @@ import { removeStaleSocket } from './sockets.ts'
 import { keepUp } from './upkeep.ts'
 import { readVersion } from './version.ts'
 import { watchFiles } from './watched-files.ts'
-import { drainMs, startWorkers } from './workers.ts'
+import { drainMs, type Workers } from './workers.ts'
 
 /** npm passes on a Ctrl-C that the terminal has sent already: within this time two signals are one. */
 const sameSignalMs = 500
 
 /** Serves until it is told to stop. Rejects where it cannot start, with what to do. */
-export async function serve(load: () => LoadedSettings): Promise<void> {
-  const loaded = withTerminalLevel(load())
-  const log = jsonLog(loaded.settings.log.level)
-  // They read their code while this process opens the folder.
-  const workers = startWorkers(workerCount(loaded.settings), log)
-  const { plan, store, format, close } = await open(loaded).catch(workers.abandon)
+export async function serve(workers: Workers, load: () => LoadedSettings): Promise<void> {
+  const { plan, store, format, close } = await open(load).catch(workers.abandon)
+  const log = jsonLog(plan.settings.log.level)
   try {
-    let current: Current = { loaded, files: plan.files, warnings: plan.warnings }
+    let current: Current = { loaded: plan, files: plan.files, warnings: plan.warnings }
     tellWarnings(current, log)
     const settings = () => current.loaded.settings
     let changing = Promise.resolve()
@@ -49,7 +46,8 @@ export async function serve(load: () => LoadedSettings): Promise<void> {
       once(process, 'SIGTERM').then(() => 'SIGTERM'),
       once(process, 'SIGINT').then(() => 'SIGINT'),
     ])
-    const addresses = await workers.begin(() => ({ settings: settings(), files: current.files }))
+    const given = () => ({ settings: settings(), files: current.files })
+    const addresses = await workers.begin(plan.workers, given, log)
     announce(plan, addresses, log)
     flushCompileCache()
     const watching = watchFiles(
@@ -71,8 +69,8 @@ export async function serve(load: () => LoadedSettings): Promise<void> {
 }
 
 /** Rejects, before anything was changed, with all that is in the way. */
-async function open(loaded: LoadedSettings): Promise<OpenStore & { readonly plan: ServePlan }> {
-  const plan = await planServe(loaded)
+async function open(load: () => LoadedSettings): Promise<OpenStore & { readonly plan: ServePlan }> {
+  const plan = await planServe(withTerminalLevel(load()))
   const { settings, faults } = plan
   if (faults.length > 0) throw new SettingsError(faults)
   const opened = await openFolder(settings.data, 'server', settings).catch((cause: unknown) => {

@@ -33,8 +33,9 @@ export interface Parts {
   /** Asked for each time, so that a change is seen by the next request. */
   settings(): Settings
   readonly observe: Observe
-  readonly sender: FileSender | undefined
-  readonly receiver: FileReceiver | undefined
+  /** Asked for each time: their thread may take a while to start. */
+  sender(): FileSender | undefined
+  receiver(): FileReceiver | undefined
   /** With it all addresses but unix sockets speak TLS. */
   readonly certificate?: Certificate | undefined
   /** What the configuration says of access, asked for each time; nobody where nothing is said. */
@@ -108,7 +109,7 @@ export async function startServer({
         res.once('close', () => {
           underWay--
         })
-        if (receiver) holdBody(req)
+        if (receiver()) holdBody(req)
         void handle(req, res)
       },
       observe,

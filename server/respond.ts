@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import type { Middleware } from 'koa'
+import type { FileSender } from '../kernel/sender.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { Answer, ContentBody } from './answer.ts'
 import { isUnread, refuseBody } from './body.ts'
@@ -34,7 +35,7 @@ export function respond(
       answer = answerTo(error, ctx)
     }
     try {
-      await send(ctx, answer, sender)
+      await send(ctx, answer, sender())
     } catch (error) {
       onError(ctx, error)
       // Too late to say anything: a body that ends here must not look whole.
@@ -61,7 +62,7 @@ function lengthOf({ status, body, length }: Answer): number | undefined {
   return Buffer.isBuffer(body) ? body.length : body.span.end - body.span.start
 }
 
-async function send(ctx: Context, answer: Answer, sender: Services['sender']): Promise<void> {
+async function send(ctx: Context, answer: Answer, sender: FileSender | undefined): Promise<void> {
   const { req, res } = ctx
   const { status, headers, body } = answer
   const lines = [...safeHeaders, 'X-Request-Id', ctx.state.id]
@@ -86,7 +87,7 @@ async function sendContent(
   ctx: Context,
   res: ServerResponse,
   { content, span }: ContentBody,
-  sender: Services['sender'],
+  sender: FileSender | undefined,
 ) {
   if (content.kind === 'stream') return pipeline(content.stream, res)
   try {

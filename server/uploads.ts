@@ -26,7 +26,8 @@ function created({ url }: Services, name: RepositoryName, digest: Digest): Answe
 }
 
 /** The request's body as an upload takes it. UPLOAD_INVALID where its headers contradict each other. */
-function bodyOf({ pace, receiver }: Services, ctx: Context): UploadBody {
+function bodyOf({ pace, receiver: findReceiver }: Services, ctx: Context): UploadBody {
+  const receiver = findReceiver()
   const range = parseContentRange(ctx.get('Content-Range') || undefined)
   const length = bodyLength(ctx.req)
   if (range === 'invalid')

@@ -2,7 +2,7 @@
 import { flushCompileCache } from 'node:module'
 import { isDeepStrictEqual } from 'node:util'
 import { fileReceiver } from '../kernel/receiver.ts'
-import { startFileSender } from '../kernel/sender.ts'
+import { type FileSender, startFileSender } from '../kernel/sender.ts'
 import { joinFolder } from '../storage/open.ts'
 import type { Certificate } from './certificate.ts'
 import type { Settings } from './config.ts'
@@ -53,15 +53,23 @@ async function run(first: Given): Promise<void> {
   })
 
   const { store, format, close } = await joinFolder(first.settings.data, first.settings)
-  const sender = await startFileSender(cause => observe({ event: 'sendfile lost', error: cause }))
+  let sender: FileSender | undefined
+  // Nobody waits for it: without it files are sent in another way.
+  const starting = startFileSender(cause => observe({ event: 'sendfile lost', error: cause })).then(
+    started => {
+      if ('missing' in started) observe({ event: 'sendfile missing', reason: started.missing })
+      else sender = started.sender
+    },
+  )
   const receiver = fileReceiver(cause => observe({ event: 'receiver lost', error: cause }))
   const server = await startServer({
     store,
     registryId: format.id,
     settings: () => given.settings,
     observe,
-    sender: 'sender' in sender ? sender.sender : undefined,
-    receiver: 'sender' in sender ? receiver : undefined,
+    sender: () => sender,
+    // It needs what the sender needs.
+    receiver: () => sender && receiver,
     certificate: given.files.certificate,
     ...givenAccess(() => given),
   })
@@ -72,13 +80,13 @@ async function run(first: Given): Promise<void> {
     await tell({ kind: 'stopping', underWay: server.underWay() })
     const unfinished = await server.stop(late.signal)
     await tell({ kind: 'stopped', unfinished })
-    if ('sender' in sender) await sender.sender.close()
+    await starting
+    await sender?.close()
     await receiver.close()
     await close()
     await log.flush()
     process.disconnect?.()
   }
-  if ('missing' in sender) observe({ event: 'sendfile missing', reason: sender.missing })
   await tell({ kind: 'listening', addresses: server.addresses })
   flushCompileCache()
 }

@@ -14,8 +14,8 @@ const shortLifeMs = 5_000
 const diskThreads = 8
 
 export interface Workers {
-  /** Lets them serve what is given, and says where they listen. Rejects with the reason of the first that cannot. */
-  begin(given: () => Given): Promise<readonly string[]>
+  /** Lets so many serve what is given, and says where they listen. Rejects with the reason of the first that cannot. */
+  begin(count: number, given: () => Given, log: Log): Promise<readonly string[]>
   /** Ends them for this reason. */
   abandon(reason: unknown): never
   /** Something else is given from now on. */
@@ -26,13 +26,13 @@ export interface Workers {
   stopAtOnce(): void
 }
 
-/** They read their code, and wait for what they are given. */
-export function startWorkers(count: number, log: Log): Workers {
+/** The first of them reads its code already, before anybody knows with what it will serve and beside how many. */
+export function startWorkers(): Workers {
   const { promise, resolve, reject } = Promise.withResolvers<readonly string[]>()
   // Whoever waits for them hears of it in `begin`.
   promise.catch(() => {})
   let stopping = false
-  let given: (() => Given) | undefined
+  let begun: { readonly given: () => Given; readonly log: Log } | undefined
   let serving = false
   cluster.setupPrimary({ exec: fileURLToPath(new URL('./worker.ts', import.meta.url)), args: [] })
   const cache = getCompileCacheDir()
@@ -43,7 +43,7 @@ export function startWorkers(count: number, log: Log): Workers {
       UV_THREADPOOL_SIZE: String(diskThreads),
       ...(cache && { NODE_COMPILE_CACHE: cache }),
     })
-    if (given) send(worker, { kind: 'settings', ...given() })
+    if (begun) send(worker, { kind: 'settings', ...begun.given() })
     worker.on('message', (message: FromWorker) => {
       if (message.kind === 'failed') return reject(new Error(message.message))
       if (message.kind !== 'listening') return
@@ -54,7 +54,7 @@ export function startWorkers(count: number, log: Log): Workers {
       if (stopping) return
       reject(new Error(`a worker ended (${signal ?? code}) before it listened`))
       if (!serving) return
-      log.observe({ event: 'worker ended', worker: worker.process.pid, code, signal })
+      begun?.log.observe({ event: 'worker ended', worker: worker.process.pid, code, signal })
       setTimeout(() => stopping || start(), Date.now() - startedMs < shortLifeMs ? 1000 : 0)
     }
     worker.once('exit', ended)
@@ -64,7 +64,7 @@ export function startWorkers(count: number, log: Log): Workers {
     })
   }
 
-  for (let started = 0; started < count; started++) start()
+  start()
   const all = () => Object.values(cluster.workers ?? {}).filter(worker => worker !== undefined)
   const tell = (message: FromParent) => {
     for (const worker of all()) send(worker, message)
@@ -73,9 +73,10 @@ export function startWorkers(count: number, log: Log): Workers {
     for (const worker of all()) worker.process.kill('SIGKILL')
   }
   return {
-    async begin(what) {
-      given = what
+    async begin(count, given, log) {
+      begun = { given, log }
       this.tellGiven()
+      for (let started = 1; started < count; started++) start()
       return promise.catch(this.abandon)
     },
     abandon(reason) {
@@ -84,7 +85,7 @@ export function startWorkers(count: number, log: Log): Workers {
       throw reason
     },
     tellGiven() {
-      if (given) tell({ kind: 'settings', ...given() })
+      if (begun) tell({ kind: 'settings', ...begun.given() })
     },
     async stop(onWait) {
       stopping = true
