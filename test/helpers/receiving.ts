@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { type FileReceiver, fileReceiver, type Reception } from '../../kernel/receiver.ts'
-import { loadSyscalls } from '../../kernel/syscalls.ts'
 import type { Digest } from '../../oci/names.ts'
 import { openFolder } from '../../storage/open.ts'
 import { chunked } from './chunked.ts'
@@ -14,10 +13,6 @@ import { digest } from './images.ts'
 import { type RegistryOverrides, startRegistry, type TestRegistry } from './registry.ts'
 import { ask } from './requests.ts'
 import { until } from './until.ts'
-
-const availability = await loadSyscalls()
-/** Why nothing can be received here; undefined where it can. */
-export const missing = 'missing' in availability ? availability.missing : undefined
 
 export interface Receiving extends TestRegistry {
   readonly folder: string

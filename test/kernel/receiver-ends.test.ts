@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Worker } from 'node:worker_threads'
-import { afterAll, describe, expect, it, vi } from 'vitest'
-import { loadSyscalls } from '../../kernel/syscalls.ts'
+import { afterAll, expect, it, vi } from 'vitest'
 import { chunked } from '../helpers/chunked.ts'
 import { randomBytes } from '../helpers/images.ts'
+import { describeUnless, needsSyscalls } from '../helpers/obstacles.ts'
 import {
   inChunks,
   inOne,
@@ -27,11 +27,10 @@ const MIB = 1024 * 1024
 const bytes = randomBytes('receiver', 8 * MIB)
 const folder = await mkdtempDisposable(join(tmpdir(), 'slipway-test-'))
 const io = { signal: new AbortController().signal }
-const availability = await loadSyscalls()
 
 afterAll(() => folder[Symbol.asyncDispose]())
 
-describe.skipIf('missing' in availability)('a file receiver that cannot go on', () => {
+describeUnless(await needsSyscalls(), 'a file receiver that cannot go on', () => {
   it.for([
     ['ends', (far: Socket) => far.end()],
     ['resets the connection', (far: Socket) => far.resetAndDestroy()],

@@ -1,11 +1,11 @@
 import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, expect, it, vi } from 'vitest'
 import { chunkedStart, readChunked } from '../../kernel/chunked.ts'
-import { loadSyscalls } from '../../kernel/syscalls.ts'
 import { chunked } from '../helpers/chunked.ts'
 import { randomBytes } from '../helpers/images.ts'
+import { describeUnless, needsSyscalls } from '../helpers/obstacles.ts'
 import {
   hashOf,
   inChunks,
@@ -21,11 +21,10 @@ const MIB = 1024 * 1024
 const bytes = randomBytes('receiver', 8 * MIB)
 const folder = await mkdtempDisposable(join(tmpdir(), 'slipway-test-'))
 const io = { signal: new AbortController().signal }
-const availability = await loadSyscalls()
 
 afterAll(() => folder[Symbol.asyncDispose]())
 
-describe.skipIf('missing' in availability)('a file receiver', () => {
+describeUnless(await needsSyscalls(), 'a file receiver', () => {
   it.for([
     [inOne(bytes.length), bytes, 'sha256'],
     [inOne(bytes.length), bytes, 'sha512'],

@@ -8,8 +8,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Worker } from 'node:worker_threads'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { type FileSender, startFileSender } from '../../kernel/sender.ts'
+import { describeUnless, needsSyscalls } from '../helpers/obstacles.ts'
 
 const MIB = 1024 * 1024
 const SIZE = 64 * MIB
@@ -17,8 +18,6 @@ const bytes = randomFillSync(Buffer.allocUnsafe(SIZE))
 const folder = await mkdtempDisposable(join(tmpdir(), 'slipway-test-'))
 const path = join(folder.path, 'content')
 const io = { signal: new AbortController().signal }
-const availability = await startFileSender(() => {})
-if ('sender' in availability) await availability.sender.close()
 
 beforeAll(() => writeFile(path, bytes))
 afterAll(() => folder[Symbol.asyncDispose]())
@@ -81,7 +80,7 @@ async function take(socket: Socket, size: number): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
-describe.skipIf('missing' in availability)('a file sender', () => {
+describeUnless(await needsSyscalls(), 'a file sender', () => {
   it('sends range after range, and leaves both descriptors open', async () => {
     await using sender = await started()
     await using to = await pair()

@@ -1,11 +1,12 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import type { Worker } from 'node:worker_threads'
-import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeEach, expect, it, vi } from 'vitest'
 import { fileReceiver } from '../../kernel/receiver.ts'
 import { chunked } from '../helpers/chunked.ts'
 import { converse } from '../helpers/converse.ts'
 import { digest, randomBytes } from '../helpers/images.ts'
+import { describeUnless, needsSyscalls } from '../helpers/obstacles.ts'
 import {
   bytesOf,
   expectUploaded,
@@ -13,7 +14,6 @@ import {
   framings,
   head,
   inChunks,
-  missing,
   resume,
   sizeOf,
   startReceiving,
@@ -38,7 +38,7 @@ const answerTo = async (socket: Socket) => (await untilClosed(socket)).toString(
 const connection = (location: string, ...headers: readonly string[]) =>
   open(port, head(`PATCH ${location}`, ...headers))
 
-describe.skipIf(missing !== undefined)('an upload whose body is broken off', () => {
+describeUnless(await needsSyscalls(), 'an upload whose body is broken off', () => {
   const bytes = randomBytes('broken', 4 * MiB)
 
   it.for([
@@ -166,7 +166,7 @@ describe.skipIf(missing !== undefined)('an upload whose body is broken off', () 
   })
 })
 
-describe.skipIf(missing !== undefined)('a client that is slow', () => {
+describeUnless(await needsSyscalls(), 'a client that is slow', () => {
   it.for(framings)('is cut off with 408, and may go on (a body $framing)', async ({ header, body }) => {
     await using hasty = await registry.beside({ pace: { idleMs: 150 } })
     const bytes = randomBytes('slow', 2 * MiB)

@@ -2,10 +2,11 @@ import { once } from 'node:events'
 import type { NetConnectOpts, Socket } from 'node:net'
 import { join } from 'node:path'
 import { setImmediate as afterOthers } from 'node:timers/promises'
-import { afterAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeEach, expect, it } from 'vitest'
 import { chunked } from '../helpers/chunked.ts'
 import { converse, parseAnswers } from '../helpers/converse.ts'
 import { digest, randomBytes } from '../helpers/images.ts'
+import { describeUnless, needsSyscalls } from '../helpers/obstacles.ts'
 import {
   bytesOf,
   expectBlob,
@@ -15,7 +16,6 @@ import {
   head,
   inChunks,
   inOne,
-  missing,
   startReceiving,
   startUpload,
   statuses,
@@ -47,7 +47,7 @@ async function send(socket: Socket, ...parts: readonly (string | Buffer)[]): Pro
 const connection = (location: string, ...headers: readonly string[]) =>
   open(port, head(`PATCH ${location}`, ...headers))
 
-describe.skipIf(missing !== undefined)('the body of an upload', () => {
+describeUnless(await needsSyscalls(), 'the body of an upload', () => {
   it.for([
     [1, 100_000],
     [7, 300_000],
