@@ -7,8 +7,8 @@ import { expect, it, onTestFinished } from 'vitest'
 import { session } from '../../client/session.ts'
 import { selfSigned } from '../helpers/certificate.ts'
 import { scriptedServer } from '../helpers/scripted-server.ts'
+import { io } from '../helpers/waiting.ts'
 
-const io = { signal: new AbortController().signal }
 const ping = (url: string) =>
   session(new URL(url), new URL(url).host, async () => undefined).ask(
     { what: 'ping', to: '/v2/', method: 'GET', scopes: [], expected: [200] },

@@ -1,6 +1,5 @@
 import { randomFillSync } from 'node:crypto'
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
 import { mkdtempDisposable, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +9,7 @@ import { type FileSender, startFileSender } from '../../kernel/sender.ts'
 import { selfSigned } from '../helpers/certificate.ts'
 import { fileServer } from '../helpers/file-server.ts'
 import { itUnless, needsSyscalls } from '../helpers/obstacles.ts'
+import { openDescriptors } from '../helpers/processes.ts'
 import { rawClient } from '../helpers/raw-client.ts'
 
 const MIB = 1024 * 1024
@@ -19,8 +19,6 @@ const started = await startFileSender(() => {})
 const kernel = 'sender' in started ? started.sender : undefined
 const folder = await mkdtempDisposable(join(tmpdir(), 'slipway-test-'))
 const file = join(folder.path, 'content')
-
-const openDescriptors = () => readdirSync('/proc/self/fd').length
 
 beforeAll(() => writeFile(file, bytes))
 afterAll(async () => {
