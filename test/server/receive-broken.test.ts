@@ -1,25 +1,25 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import type { Worker } from 'node:worker_threads'
-import { afterAll, beforeEach, expect, it, vi } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { fileReceiver } from '../../kernel/receiver.ts'
 import { chunked } from '../helpers/chunked.ts'
 import { converse } from '../helpers/converse.ts'
 import { digest, randomBytes } from '../helpers/images.ts'
 import { describeUnless, needsSyscalls } from '../helpers/obstacles.ts'
 import {
+  answerTo,
   bytesOf,
   expectUploaded,
   finishing,
   framings,
   head,
   inChunks,
+  receivingForAll,
   resume,
   sizeOf,
-  startReceiving,
   startUpload,
   statuses,
-  untilClosed,
 } from '../helpers/receiving.ts'
 import { ask, closed, codeOf, open } from '../helpers/requests.ts'
 import { until } from '../helpers/until.ts'
@@ -28,12 +28,8 @@ const KiB = 1024
 const MiB = 1024 * 1024
 const BLOCK = 64 * KiB
 
-const registry = await startReceiving()
+const registry = await receivingForAll()
 const { port } = registry
-beforeEach(() => void registry.taken.splice(0))
-afterAll(() => registry[Symbol.asyncDispose]())
-
-const answerTo = async (socket: Socket) => (await untilClosed(socket)).toString('latin1')
 
 const connection = (location: string, ...headers: readonly string[]) =>
   open(port, head(`PATCH ${location}`, ...headers))

@@ -2,12 +2,13 @@ import { once } from 'node:events'
 import type { NetConnectOpts, Socket } from 'node:net'
 import { join } from 'node:path'
 import { setImmediate as afterOthers } from 'node:timers/promises'
-import { afterAll, beforeEach, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { chunked } from '../helpers/chunked.ts'
 import { converse, parseAnswers } from '../helpers/converse.ts'
 import { digest, randomBytes } from '../helpers/images.ts'
 import { describeUnless, needsSyscalls } from '../helpers/obstacles.ts'
 import {
+  answerTo,
   bytesOf,
   expectBlob,
   expectUploaded,
@@ -16,10 +17,9 @@ import {
   head,
   inChunks,
   inOne,
-  startReceiving,
+  receivingForAll,
   startUpload,
   statuses,
-  untilClosed,
 } from '../helpers/receiving.ts'
 import { ask, closed, codeOf, open, raw } from '../helpers/requests.ts'
 import { until } from '../helpers/until.ts'
@@ -28,12 +28,8 @@ const KiB = 1024
 const MiB = 1024 * 1024
 const BLOCK = 64 * KiB
 
-const registry = await startReceiving()
+const registry = await receivingForAll()
 const { port } = registry
-beforeEach(() => void registry.taken.splice(0))
-afterAll(() => registry[Symbol.asyncDispose]())
-
-const answerTo = async (socket: Socket) => (await untilClosed(socket)).toString('latin1')
 
 async function send(socket: Socket, ...parts: readonly (string | Buffer)[]): Promise<void> {
   for (const part of parts) {

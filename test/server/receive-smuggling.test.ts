@@ -1,4 +1,4 @@
-import { afterAll, beforeEach, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { chunked } from '../helpers/chunked.ts'
 import { converse } from '../helpers/converse.ts'
 import { randomBytes } from '../helpers/images.ts'
@@ -10,7 +10,7 @@ import {
   handled,
   head,
   inChunks,
-  startReceiving,
+  receivingForAll,
   startUpload,
   statuses,
 } from '../helpers/receiving.ts'
@@ -19,10 +19,8 @@ const KiB = 1024
 const MiB = 1024 * 1024
 const BLOCK = 64 * KiB
 
-const registry = await startReceiving()
+const registry = await receivingForAll()
 const { port } = registry
-beforeEach(() => void registry.taken.splice(0))
-afterAll(() => registry[Symbol.asyncDispose]())
 
 const smuggled = head('GET /healthz', 'X-Request-Id: smuggled')
 
