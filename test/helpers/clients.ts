@@ -17,6 +17,7 @@ const sources = {
   docker: 'apt-get install docker.io',
   dockerd: 'apt-get install docker.io',
   nginx: 'apt-get install nginx-light',
+  wrk: 'apt-get install wrk',
   crane: 'go install github.com/google/go-containerregistry/cmd/crane@v0.21.9',
   regctl: 'go install github.com/regclient/regclient/cmd/regctl@v0.11.5',
 } as const
