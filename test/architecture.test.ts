@@ -27,7 +27,7 @@ const knownTo: Readonly<Record<string, readonly string[]>> = {
   yaml: ['server/config', 'docs/'],
   koffi: ['kernel/syscalls.ts', 'bench/'],
   jose: ['auth/jwt.ts'],
-  bcryptjs: ['auth/bcrypt.ts'],
+  bcryptjs: ['auth/hashing.ts'],
   'lru-cache': [
     'auth/authenticator.ts',
     'auth/rates.ts',

@@ -14,6 +14,7 @@ const sources = {
   docker: 'apt-get install docker.io',
   dockerd: 'apt-get install docker.io',
   nginx: 'apt-get install nginx-light',
+  wrk: 'apt-get install wrk',
   mount: 'apt-get install mount',
   script: 'apt-get install bsdutils',
   crane: 'go install github.com/google/go-containerregistry/cmd/crane@v0.21.9',
