@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { crc32 } from 'node:zlib'
 import type { Io } from '../oci/io.ts'
-import type { Bucket } from './bucket.ts'
+import type { Bucket, Part } from './bucket.ts'
 import type { Witness } from './object-store.ts'
 import type { PartBuffers } from './part-buffers.ts'
 
@@ -14,7 +14,7 @@ export interface Parts {
   /** Of the multipart upload; undefined as long as all fits one part. */
   readonly uploadId?: string | undefined
   readonly count: number
-  /** Stands for the etags of all full parts: see `chained`. */
+  /** Stands for all full parts: see `chained`. */
   readonly chain: string
   /** CRC-32 of all bytes; undefined where nobody has seen them all. */
   readonly crc: number | undefined
@@ -23,15 +23,15 @@ export interface Parts {
 
 export const noParts = (key: string): Parts => ({ key, count: 0, chain: '', crc: 0, size: 0 })
 
-/** What two different rows of etags do not share: so parts of another writer are noticed. */
-export const chained = (chain: string, etag: string) =>
+/** What two different rows of parts do not share: so those of another writer are noticed. */
+export const chained = (chain: string, { etag }: Part) =>
   createHash('sha256').update(`${chain} ${etag}`).digest('base64url').slice(0, 22)
 
 export interface PartWriter {
   /** Stores all that a source yields. What came before it failed is kept as well. */
   add(source: Readable, witness: Witness): Promise<void>
   /** Resolves when all full parts have been stored; what is left is behind them. Rejects when one of them was not. */
-  settle(): Promise<{ readonly parts: Parts; readonly etags: readonly string[]; readonly rest: Buffer }>
+  settle(): Promise<{ readonly parts: Parts; readonly added: readonly Part[]; readonly rest: Buffer }>
   /** Gives its buffer back. */
   release(): void
 }
@@ -55,7 +55,7 @@ export function partWriter(
   // What a client sent before it went away is stored as well.
   const io: Io = new AbortController()
   let { key, uploadId, count, crc, size } = before
-  const etags: string[] = []
+  const added: Part[] = []
   let buffer = first
   let filled = tail.copy(buffer)
   const sending = new Set<Promise<void>>()
@@ -63,9 +63,9 @@ export function partWriter(
 
   async function send(bytes: Buffer, number: number): Promise<void> {
     if (uploadId === undefined) throw new Error('a part has nowhere to go')
-    const etag = await bucket.putPart({ key, uploadId }, number, bytes, { ...io, crc32: crc32(bytes) })
-    if (etag === undefined) throw gone()
-    etags[number - 1 - before.count] = etag
+    const part = await bucket.putPart({ key, uploadId }, number, bytes, io)
+    if (!part) throw gone()
+    added[number - 1 - before.count] = part
   }
 
   /** The buffer is full: it goes to the store while the next one fills, where there is one. */
@@ -114,8 +114,8 @@ export function partWriter(
     async settle() {
       await Promise.all(sending)
       if (failure) throw failure.error
-      const chain = etags.reduce(chained, before.chain)
-      return { parts: { key, uploadId, count, chain, crc, size }, etags, rest: buffer.subarray(0, filled) }
+      const chain = added.reduce(chained, before.chain)
+      return { parts: { key, uploadId, count, chain, crc, size }, added, rest: buffer.subarray(0, filled) }
     },
 
     release() {

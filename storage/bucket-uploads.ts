@@ -9,12 +9,11 @@
  *   u/<id>/gone            cancelled before its first byte
  */
 import { createHash } from 'node:crypto'
-import { crc32 } from 'node:zlib'
 import { LRUCache } from 'lru-cache'
-import { RegistryError } from '../oci/errors.ts'
+import { isFault, RegistryError } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
 import { nonce } from '../oci/nonce.ts'
-import type { Bucket } from './bucket.ts'
+import type { Bucket, Part } from './bucket.ts'
 import { chained, noParts, type Parts, partWriter } from './bucket-parts.ts'
 import { contentStart, isContentId, newContentId } from './content-id.ts'
 import { contentKey } from './layout.ts'
@@ -30,7 +29,7 @@ type UploadMethods = Pick<
 /** What an upload's address says of it. */
 interface State extends Parts {
   /** The last part, which is not full; its bytes are kept apart as well, unless it was to be the last. */
-  readonly last?: { readonly etag: string; readonly tail?: string } | undefined
+  readonly last?: (Part & { readonly tail?: string }) | undefined
 }
 
 /** An upload as this process has left it. */
@@ -38,8 +37,8 @@ interface Known {
   readonly state: State | 'gone'
   /** The state that it has grown from: whoever comes with that one has not heard of the growth. */
   readonly from: string | undefined
-  /** Of all full parts, where they are known. */
-  readonly etags?: readonly string[] | undefined
+  /** All full parts, where they are known. */
+  readonly parts?: readonly Part[] | undefined
   readonly modifiedMs: number
 }
 
@@ -48,6 +47,10 @@ const remembered = 5000
 const afterwardsMs = 10_000
 
 const unknown = () => new RegistryError('UPLOAD_UNKNOWN')
+function unlessUnknown(error: unknown): undefined {
+  if (!isFault(error, 'UPLOAD_UNKNOWN')) throw error
+}
+
 const busy = () => new RegistryError('UPLOAD_BUSY', { headers: { 'Retry-After': '1' } })
 
 export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMethods {
@@ -67,11 +70,11 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
     const { key, uploadId, count, chain } = state
     const from = encode(state)
     if (uploadId === undefined) return { state, from, modifiedMs: Date.now() }
-    const parts = await bucket.parts({ key, uploadId }, io)
-    if (!parts) throw unknown()
-    const etags = parts.slice(0, count).map(({ etag }) => etag)
-    if (etags.reduce(chained, '') !== chain) throw busy()
-    return { state, from, etags, modifiedMs: parts.at(-1)?.modifiedMs ?? Date.now() }
+    const stored = await bucket.parts({ key, uploadId }, io)
+    if (!stored) throw unknown()
+    const parts = stored.slice(0, count)
+    if (parts.reduce(chained, '') !== chain) throw busy()
+    return { state, from, parts, modifiedMs: stored.at(-1)?.modifiedMs ?? Date.now() }
   }
 
   /** What a process that died has stored of an upload's first bytes: its full parts. */
@@ -84,13 +87,12 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
     const latest = open.toSorted((a, b) => b.startedMs - a.startedMs)[0]
     if (!latest) return undefined
     const { key, uploadId, startedMs } = latest
-    const parts = (await bucket.parts(latest, io)) ?? []
-    const full = parts.filter(({ size, number }, index) => size === buffers.bytes && number === index + 1)
-    const etags = full.map(({ etag }) => etag)
-    const chain = etags.reduce(chained, '')
+    const stored = (await bucket.parts(latest, io)) ?? []
+    const full = stored.filter(({ size, number }, index) => size === buffers.bytes && number === index + 1)
+    const chain = full.reduce(chained, '')
     const size = full.length * buffers.bytes
     const state = { key, uploadId, count: full.length, chain, crc: undefined, size }
-    return { state, from: undefined, etags, modifiedMs: full.at(-1)?.modifiedMs ?? startedMs }
+    return { state, from: undefined, parts: full, modifiedMs: full.at(-1)?.modifiedMs ?? startedMs }
   }
 
   /** The state that bytes are added to at an offset. Throws UPLOAD_OUT_OF_ORDER, UPLOAD_UNKNOWN. */
@@ -119,7 +121,7 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
 
   /** Stores what does not fill a part. */
   async function storeRest(id: string, parts: Parts, rest: Buffer, isLast: boolean, io: Io): Promise<State> {
-    const options = { ...operation(io), crc32: crc32(rest) }
+    const options = operation(io)
     const { key, uploadId, count } = parts
     if (uploadId === undefined) {
       const own = { ...parts, key: `${contentKey(id)}.${nonce()}` }
@@ -128,12 +130,12 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
     }
     if (rest.length === 0) return { ...parts, key }
     const tail = isLast ? undefined : `u/${id}/${nonce()}`
-    const [etag] = await Promise.all([
+    const [last] = await Promise.all([
       bucket.putPart({ key, uploadId }, count + 1, rest, options),
       tail === undefined ? undefined : bucket.put(tail, rest, options),
     ])
-    if (etag === undefined) throw unknown()
-    return { ...parts, last: { etag, ...(tail !== undefined && { tail }) } }
+    if (!last) throw unknown()
+    return { ...parts, last: { ...last, ...(tail !== undefined && { tail }) } }
   }
 
   async function alone<T>(upload: Upload, act: () => Promise<T>): Promise<T> {
@@ -147,12 +149,12 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
   }
 
   /** Makes the parts one object, and says under which key. */
-  async function join({ state, etags }: Known, io: Io): Promise<string> {
+  async function join({ state, parts }: Known, io: Io): Promise<string> {
     if (state === 'gone') throw unknown()
     const { key, uploadId, last, size, crc } = state
     if (uploadId === undefined) return key
-    const all = etags ?? (await verified(state, io)).etags ?? []
-    const whole = { etags: last ? [...all, last.etag] : all, size, crc32: crc }
+    const full = parts ?? (await verified(state, io)).parts ?? []
+    const whole = { parts: last ? [...full, last] : full, size, crc32: crc }
     if (!(await bucket.completeMultipart({ key, uploadId }, whole, operation(io)))) throw unknown()
     if (last?.tail !== undefined) void bucket.remove(last.tail, operation(io)).catch(() => {})
     return key
@@ -188,14 +190,14 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
           await writer.add(stream, witness).catch(error => {
             cut = { error }
           })
-          const { parts, etags, rest } = await writer.settle()
+          const { parts, added, rest } = await writer.settle()
           const after = cut ? { signal: AbortSignal.timeout(afterwardsMs) } : io
           const state = await storeRest(upload.id, parts, rest, isLast && !cut, after)
-          const earlier = before.count === 0 ? [] : now?.state === before ? now.etags : undefined
+          const earlier = before.count === 0 ? [] : now?.state === before ? now.parts : undefined
           known.set(upload.id, {
             state,
             from: upload.state,
-            etags: earlier && [...earlier, ...etags],
+            parts: earlier && [...earlier, ...added],
             modifiedMs: Date.now(),
           })
           if (cut) throw cut.error
@@ -208,7 +210,7 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
 
     reread: (upload, io) =>
       alone(upload, async () => {
-        const now = await standing(upload, io)
+        const now = await standing(upload, io).catch(unlessUnknown)
         if (!now || now.state === 'gone') return undefined
         const key = await join(now, io)
         // An object from now on: it holds the same bytes.
@@ -228,10 +230,7 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
       }),
 
     async abort(upload, io) {
-      const now = await standing(upload, io).catch(error => {
-        if (error instanceof RegistryError && error.fault === 'UPLOAD_UNKNOWN') return undefined
-        throw error
-      })
+      const now = await standing(upload, io).catch(unlessUnknown)
       known.set(upload.id, { state: 'gone', from: undefined, modifiedMs: Date.now() })
       if (!now) return void (await bucket.put(`u/${upload.id}/gone`, Buffer.from('.'), operation(io)))
       if (now.state === 'gone' || now.state.uploadId === undefined) return
@@ -254,11 +253,11 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
 const startOf = (owner: string) => createHash('sha256').update(owner).digest('hex').slice(0, 8)
 
 const encode = ({ key, uploadId, count, chain, crc, size, last }: State) =>
-  JSON.stringify([key, uploadId, count, chain, crc, size, last?.etag, last?.tail])
+  JSON.stringify([key, uploadId, count, chain, crc, size, last?.etag, last?.crc32, last?.tail])
 
 function decode(text: string): State {
   // Sealed by us: see seal.ts. JSON has null for what is undefined.
-  const [key, uploadId, count, chain, crc, size, etag, tail] = JSON.parse(text)
-  const last = etag === null ? undefined : { etag, ...(tail !== null && { tail }) }
+  const [key, uploadId, count, chain, crc, size, etag, own, tail] = JSON.parse(text)
+  const last = etag === null ? undefined : { etag, crc32: own, ...(tail !== null && { tail }) }
   return { key, uploadId: uploadId ?? undefined, count, chain, crc: crc ?? undefined, size, last }
 }

@@ -28,16 +28,16 @@ export interface OpenMultipart {
   readonly startedMs: number
 }
 
-export interface StoredPart {
-  readonly number: number
+export interface Part {
   readonly etag: string
-  readonly size: number
-  readonly modifiedMs: number
+  /** CRC-32 of its bytes. */
+  readonly crc32: number
 }
 
-export interface PutOptions extends MutationOptions {
-  /** CRC-32 of the bytes, which the store compares. */
-  readonly crc32?: number
+export interface StoredPart extends Part {
+  readonly number: number
+  readonly size: number
+  readonly modifiedMs: number
 }
 
 /** What a bucket was found to do; `s3-probe.ts` finds out. */
@@ -46,8 +46,6 @@ export interface Guarantees {
   readonly conditionalWrite: boolean
   /** The same for removals. */
   readonly conditionalRemove: boolean
-  /** A multipart upload is compared with the CRC-32 of all its bytes when it is completed. */
-  readonly fullChecksum: boolean
 }
 
 export interface Bucket {
@@ -56,27 +54,22 @@ export interface Bucket {
   get(key: string, io: Io & { readonly range?: ByteRange }): Promise<BucketObject | undefined>
   /** Its size. */
   head(key: string, io: Io): Promise<number | undefined>
-  /** Undefined: the condition did not hold, and nothing was written. */
-  put(key: string, bytes: Uint8Array, options: PutOptions): Promise<Written>
+  /** Whole or not at all: the store compares a checksum. Undefined: the condition did not hold, and nothing was written. */
+  put(key: string, bytes: Uint8Array, options: MutationOptions): Promise<Written>
   /** Removes what is there. The condition is for stores that were found to keep it. */
   remove(key: string, options: MutationOptions): Promise<boolean>
   /** At most 1000 entries, strictly after `after`. */
   list(prefix: string, options: Io & { readonly after?: string; readonly limit: number }): Promise<BucketPage>
 
   startMultipart(key: string, io: Io): Promise<string>
-  /** Returns the part's etag. Undefined when there is no such multipart upload. */
-  putPart(
-    upload: MultipartId,
-    number: number,
-    bytes: Uint8Array,
-    io: Io & { readonly crc32: number },
-  ): Promise<string | undefined>
+  /** Undefined when there is no such multipart upload. */
+  putPart(upload: MultipartId, number: number, bytes: Uint8Array, io: Io): Promise<Part | undefined>
   /** In order. Undefined when there is no such multipart upload. */
   parts(upload: MultipartId, io: Io): Promise<readonly StoredPart[] | undefined>
   /** False when there is no such multipart upload, or it holds other parts. */
   completeMultipart(upload: MultipartId, whole: WholeObject, options: MutationOptions): Promise<boolean>
   abortMultipart(upload: MultipartId, io: Io): Promise<void>
-  /** Those of keys that begin so; at most 1000. */
+  /** Those of keys that begin so. */
   multiparts(prefix: string, io: Io): Promise<readonly OpenMultipart[]>
   close(): void
 }
@@ -87,9 +80,9 @@ export interface MultipartId {
 }
 
 export interface WholeObject {
-  /** Of its parts, from part 1 on. */
-  readonly etags: readonly string[]
+  /** From part 1 on. */
+  readonly parts: readonly Part[]
   readonly size: number
-  /** Undefined where it is not known. */
+  /** CRC-32 of all bytes; undefined where nobody knows it. */
   readonly crc32: number | undefined
 }

@@ -1,6 +1,6 @@
 /** What goes wrong with requests to S3, in S3's words and in the registry's. */
-import { codeOf, RegistryError } from '../oci/errors.ts'
-import type { Io } from '../oci/io.ts'
+import { codeOf, RegistryError } from '../../oci/errors.ts'
+import type { Io } from '../../oci/io.ts'
 
 /** The SDK's errors that come from an answer of the store, and those of requests that it sent several times. */
 interface Answered extends Error {
@@ -14,7 +14,7 @@ const isAnswered = (error: unknown): error is Answered =>
   error.$metadata !== null
 
 /** `missing`: what the request is about is not there. `refused`: its condition does not hold. */
-type Kind = 'missing' | 'refused' | 'full' | 'other'
+type Kind = 'missing' | 'refused' | 'conflict' | 'full' | 'other'
 
 const kinds: Readonly<Record<string, Kind>> = {
   NoSuchKey: 'missing',
@@ -23,8 +23,10 @@ const kinds: Readonly<Record<string, Kind>> = {
   // Of a multipart upload whose parts are others than those that were named.
   InvalidPart: 'missing',
   PreconditionFailed: 'refused',
-  // Somebody else writes the same key at this moment, and will be the one whose condition held.
-  ConditionalRequestConflict: 'refused',
+  ConditionalRequestConflict: 'conflict',
+  OperationAborted: 'conflict',
+  // Of stores that are folders: a folder is being removed because its last key was.
+  ExistingObjectIsDirectory: 'conflict',
   QuotaExceeded: 'full',
   XMinioStorageFull: 'full',
   InsufficientStorage: 'full',
