@@ -7,10 +7,10 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import type { Io } from '../oci/io.ts'
 import { type AccessPolicy, openToAll, type Principal, parseIdentity, parsePrincipalName } from './access.ts'
-import type { BcryptThread } from './bcrypt-thread.ts'
 import type { Credentials } from './credentials.ts'
 import type { View } from './directory.ts'
 import { Busy, InvalidToken } from './errors.ts'
+import type { HashingThread } from './hashing-thread.ts'
 import type { Passwords } from './passwords.ts'
 import {
   htpasswdCredential,
@@ -61,7 +61,7 @@ export interface AuthenticatorParts {
   readonly tokens: () => Tokens
   readonly workloads: () => WorkloadVerifier
   readonly passwords: Passwords
-  readonly bcrypt: BcryptThread
+  readonly hashing: Pick<HashingThread, 'isBcryptOf'>
   readonly throttle: Throttle
   /** ms since the epoch. */
   readonly now: () => number
@@ -99,7 +99,7 @@ export function authenticator(parts: AuthenticatorParts): Authenticator {
     // Both are done for everybody, so that the time tells nothing about who is there.
     const isPassword = await parts.passwords.verify(secret, user?.password, io)
     const [anyHash] = htpasswd.values()
-    const isKept = anyHash !== undefined && (await parts.bcrypt.verify(secret, kept ?? anyHash, io))
+    const isKept = anyHash !== undefined && (await parts.hashing.isBcryptOf(kept ?? anyHash, secret, io))
     if (name && user && isPassword && !user.disabled)
       return {
         by: 'password',

@@ -1,12 +1,10 @@
-/**
- * Passwords of people: argon2id with the parameters that OWASP recommends, kept in PHC form. Hashing is made to be
- * slow, and shares libuv's four threads with every read of a file and every signature: so two run at a time, and who
- * cannot wait for a turn is told so.
- */
+/** Passwords of people: argon2id with the parameters that OWASP recommends, kept in PHC form. */
 import { type Argon2Parameters, argon2, randomBytes, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import type { Io } from '../oci/io.ts'
-import { type GateOptions, gate } from './gate.ts'
+
+/** Throws Busy when too many wait for it. */
+export type Argon2id = (parameters: Argon2Parameters, io: Io) => Promise<Uint8Array>
 
 export interface Passwords {
   /** What to keep of a password. Throws Busy. */
@@ -23,7 +21,7 @@ interface Kept {
   readonly passes: number
   readonly parallelism: number
   readonly nonce: Buffer
-  readonly tag: Buffer
+  readonly tag: Uint8Array
 }
 
 const current = { memory: 19_456, passes: 2, parallelism: 1 } as const
@@ -33,24 +31,25 @@ const minLength = 12
 /** Longer ones are nobody's; they would only cost time to normalise. */
 const maxLength = 256
 
-/** Two leave half of libuv's pool to files; 64 wait for about a second. */
-const defaults: GateOptions = { atOnce: 2, waiting: 64 }
-
-export function passwords(limits: GateOptions = defaults): Passwords {
-  const inTurn = gate(limits)
+/** `argon2id` is where it is hashed; commands, which have nothing else to do, leave that to libuv. */
+export function passwords(argon2id: Argon2id = byLibuv): Passwords {
   const nobody: Kept = { ...current, nonce: randomBytes(nonceBytes), tag: randomBytes(tagBytes) }
 
   return {
     async hash(password, io) {
       const nonce = randomBytes(nonceBytes)
-      const tag = await inTurn(() => derive(password, { ...current, nonce, tagLength: tagBytes }), io)
-      return format({ ...current, nonce, tag })
+      const parameters = { ...current, nonce, tagLength: tagBytes }
+      return format({
+        ...current,
+        nonce,
+        tag: await argon2id({ message: bytesOf(password), ...parameters }, io),
+      })
     },
     async verify(password, stored, io) {
       const { memory, passes, parallelism, nonce, tag } = stored === undefined ? nobody : parse(stored)
       const isSane = password.length <= maxLength
-      const parameters = { memory, passes, parallelism, nonce, tagLength: tag.length }
-      const found = await inTurn(() => derive(isSane ? password : '', parameters), io)
+      const message = bytesOf(isSane ? password : '')
+      const found = await argon2id({ message, memory, passes, parallelism, nonce, tagLength: tag.length }, io)
       return timingSafeEqual(found, tag) && isSane && stored !== undefined
     },
   }
@@ -100,14 +99,13 @@ function isGuessable(plain: string): boolean {
   return rest.length < plain.length && rest.replaceAll(/[\d!?.]/g, '').length < 4
 }
 
-const argon2id = promisify(argon2)
+const argon2Async = promisify(argon2)
+const byLibuv: Argon2id = parameters => argon2Async('argon2id', parameters)
 
-function derive(password: string, parameters: Omit<Argon2Parameters, 'message'>): Promise<Buffer> {
-  // The same password typed on another system can be other bytes: NFKC makes them one.
-  return argon2id('argon2id', { message: Buffer.from(password.normalize('NFKC')), ...parameters })
-}
+/** The same password typed on another system can be other bytes: NFKC makes them one. */
+const bytesOf = (password: string) => Buffer.from(password.normalize('NFKC'))
 
-const base64 = (bytes: Buffer) => bytes.toString('base64').replaceAll('=', '')
+const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64').replaceAll('=', '')
 
 function format({ memory, passes, parallelism, nonce, tag }: Kept): string {
   return `$argon2id$v=19$m=${memory},t=${passes},p=${parallelism}$${base64(nonce)}$${base64(tag)}`

@@ -88,7 +88,7 @@ function wakeBytesFor(connections: number): number {
   return Math.min(256, Math.max(64, 1024 / connections)) * 1024
 }
 
-function quantile(sorted: readonly number[], share: number): number {
+export function quantile(sorted: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
 }
 

@@ -6,6 +6,7 @@ export interface Goal {
   readonly cpuRatioAtMost?: number
   readonly p99RatioAtMost?: number
   readonly valueAtMost?: number
+  readonly valueAtLeast?: number
   readonly p99MsAtMost?: number
   /** The title of Slipway's own line that ratios are to, instead of distribution's. */
   readonly ownLine?: string
@@ -20,7 +21,7 @@ export interface Ratios {
 export function ratiosOf(row: Row, rows: readonly Row[]): Ratios {
   if (!('sample' in row)) return { value: undefined, cpu: undefined }
   const base = baseOf(row, rows)
-  return { value: ratio(row.sample.value, base?.value), cpu: ratio(row.sample.cpu, base?.cpu) }
+  return { value: valueRatio(row.sample, base), cpu: ratio(row.sample.cpu, base?.cpu) }
 }
 
 /** Each part of the goal with whether it is met; empty for other servers than Slipway, and for lines without goal. */
@@ -30,10 +31,11 @@ export function verdicts(row: Row, rows: readonly Row[]): string[] {
   const base = baseOf(row, rows)
   const { sample } = row
   return [
-    judge('', '>=', goal.ratioAtLeast, ratio(sample.value, base?.value), 'x'),
+    judge('', '>=', goal.ratioAtLeast, valueRatio(sample, base), 'x'),
     judge('CPU ', '<=', goal.cpuRatioAtMost, ratio(sample.cpu, base?.cpu), 'x'),
     judge('p99 ', '<=', goal.p99RatioAtMost, ratio(sample.p99Ms, base?.p99Ms), 'x'),
     judge('', '<=', goal.valueAtMost, sample.value, ` ${row.line.unit}`),
+    judge('', '>=', goal.valueAtLeast, sample.value, ` ${row.line.unit}`),
     judge('p99 ', '<=', goal.p99MsAtMost, sample.p99Ms, ' ms'),
   ].filter(verdict => verdict !== undefined)
 }
@@ -46,6 +48,7 @@ export function goalText({ goal }: Line): string {
     goal.cpuRatioAtMost !== undefined && `CPU <= ${goal.cpuRatioAtMost}x`,
     goal.p99RatioAtMost !== undefined && `p99 <= ${goal.p99RatioAtMost}x`,
     goal.valueAtMost !== undefined && `<= ${goal.valueAtMost}`,
+    goal.valueAtLeast !== undefined && `>= ${goal.valueAtLeast}`,
     goal.p99MsAtMost !== undefined && `p99 <= ${goal.p99MsAtMost} ms`,
   ]
   return `Slipway's goal: ${parts.filter(part => part !== false).join(', ')}`
@@ -72,6 +75,11 @@ function baseOf(row: Row, rows: readonly Row[]): Sample | undefined {
       : other.line.title === ownLine && other.server === row.server,
   )
   return base !== undefined && 'sample' in base ? base.sample : undefined
+}
+
+/** The median of the ratios of pairs says more than the ratio of two medians: what disturbs often meets both of a pair. */
+function valueRatio(sample: Sample, base: Sample | undefined): number | undefined {
+  return sample.pairRatio ?? ratio(sample.value, base?.value)
 }
 
 function ratio(value: number | undefined, base: number | undefined): number | undefined {

@@ -11,6 +11,8 @@ export interface Sample {
   readonly cpu?: number
   /** Cores that the client used: near 1.0 the one thread of the client, not the server, may be the limit. */
   readonly clientCores?: number
+  /** The value against that of a sample taken right before or after, where a measurement takes pairs. */
+  readonly pairRatio?: number
   readonly note?: string
 }
 
@@ -81,14 +83,14 @@ export async function measure(
   )
 }
 
-function rotated<T>(items: readonly T[], by: number): T[] {
+export function rotated<T>(items: readonly T[], by: number): T[] {
   const at = items.length === 0 ? 0 : by % items.length
   return [...items.slice(at), ...items.slice(0, at)]
 }
 
 /** The median of each field by itself. */
-function medianOf(samples: readonly Sample[]): Sample {
-  const field = (name: 'p50Ms' | 'p99Ms' | 'cpu' | 'clientCores') => {
+export function medianOf(samples: readonly Sample[]): Sample {
+  const field = (name: 'p50Ms' | 'p99Ms' | 'cpu' | 'clientCores' | 'pairRatio') => {
     const values = samples.map(sample => sample[name]).filter(value => value !== undefined)
     return values.length > 0 ? { [name]: median(values) } : {}
   }
@@ -99,6 +101,7 @@ function medianOf(samples: readonly Sample[]): Sample {
     ...field('p99Ms'),
     ...field('cpu'),
     ...field('clientCores'),
+    ...field('pairRatio'),
     ...(note !== undefined && { note }),
   }
 }

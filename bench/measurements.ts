@@ -1,3 +1,4 @@
+import { bearer, logins, tokens } from './access-measurements.ts'
 import type { Need } from './content.ts'
 import type { Measurement } from './measure.ts'
 import { memory, start } from './process-measurements.ts'
@@ -32,6 +33,9 @@ export const measurements = {
   push: { needs: [], plan: pushLarge },
   'push-small': { needs: [], plan: pushSmall },
   'push-tags': { needs: [], plan: pushTags },
+  bearer: { needs: [], plan: bearer },
+  tokens: { needs: [], plan: tokens },
+  logins: { needs: [], plan: logins },
   memory: { needs: ['huge'], plan: memory },
 } as const satisfies Record<string, Entry>
 

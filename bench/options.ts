@@ -38,10 +38,10 @@ export function parseOptions(args: readonly string[]): Options | undefined {
     },
   })
   if (values.help) return undefined
-  const sizes = values.quick ? quickSizes : fullSizes
+  const sizes = withRounds(values.quick ? quickSizes : fullSizes, values.rounds)
   return {
     only: values.only === undefined ? measurementNames : values.only.split(',').map(parseName),
-    sizes: values.rounds === undefined ? sizes : { ...sizes, rounds: parseRounds(values.rounds) },
+    sizes,
     markdown: values.markdown ?? false,
     copy: values.copy ?? false,
     folder: values.dir ?? fileURLToPath(new URL('.', import.meta.url)),
@@ -52,6 +52,13 @@ export function parseOptions(args: readonly string[]): Options | undefined {
 function parseName(name: string): MeasurementName {
   if (isMeasurementName(name)) return name
   throw new Error(`--only ${name}: expected some of ${measurementNames.join(', ')}`)
+}
+
+/** Pairs are more than rounds anyway: they become as many, never fewer. */
+function withRounds(sizes: Sizes, text: string | undefined): Sizes {
+  if (text === undefined) return sizes
+  const rounds = parseRounds(text)
+  return { ...sizes, rounds, pairs: Math.max(sizes.pairs, rounds) }
 }
 
 function parseRounds(text: string): number {

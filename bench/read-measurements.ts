@@ -122,12 +122,24 @@ export function manyTags({ sizes, content }: Plan): Measurement {
     async prepare(server, io) {
       await pushImage(server.port(), manyTagsRepository, content, undefined, io)
       await runClient(tagsJob(server.port(), manyTagsRepository, content, sizes.manyTags), io)
-      await timeWrk(server, `/v2/${manyTagsRepository}/manifests/${many}`, warmSeconds, io)
+      await timeWrk(server, { path: `/v2/${manyTagsRepository}/manifests/${many}`, seconds: warmSeconds }, io)
     },
     take: async (server, _round, io) => [
-      await timeWrk(server, `/v2/${imageRepository}/manifests/${imageTag}`, sizes.wrkSeconds, io),
-      await timeWrk(server, `/v2/${manyTagsRepository}/manifests/${many}`, sizes.wrkSeconds, io),
-      await timeWrk(server, tagsPath(manyTagsRepository, sizes.manyTags), sizes.wrkSeconds, io),
+      await timeWrk(
+        server,
+        { path: `/v2/${imageRepository}/manifests/${imageTag}`, seconds: sizes.wrkSeconds },
+        io,
+      ),
+      await timeWrk(
+        server,
+        { path: `/v2/${manyTagsRepository}/manifests/${many}`, seconds: sizes.wrkSeconds },
+        io,
+      ),
+      await timeWrk(
+        server,
+        { path: tagsPath(manyTagsRepository, sizes.manyTags), seconds: sizes.wrkSeconds },
+        io,
+      ),
     ],
   }
 }
@@ -139,9 +151,9 @@ function wrkMeasurement(name: string, title: string, path: string, sizes: Sizes,
     applies: everyone,
     lines: [{ title, unit: 'req/s', cpuUnit: 's/10k', goal }],
     async prepare(server, io) {
-      await timeWrk(server, path, warmSeconds, io)
+      await timeWrk(server, { path, seconds: warmSeconds }, io)
     },
-    take: async (server, _round, io) => [await timeWrk(server, path, sizes.wrkSeconds, io)],
+    take: async (server, _round, io) => [await timeWrk(server, { path, seconds: sizes.wrkSeconds }, io)],
   }
 }
 

@@ -30,7 +30,7 @@ export interface Launch {
 
 const distributionVersion = '3.1.1'
 const distributionModule = `github.com/distribution/distribution/v3/cmd/registry@v${distributionVersion}`
-const slipwayMain = fileURLToPath(new URL('../cli/main.ts', import.meta.url))
+export const slipwayMain = fileURLToPath(new URL('../cli/main.ts', import.meta.url))
 const packageFile = new URL('../package.json', import.meta.url)
 
 export const serverKinds: readonly ServerKind[] = [

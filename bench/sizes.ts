@@ -3,6 +3,11 @@ export interface Sizes {
   readonly rounds: number
   readonly wrkSeconds: number
   readonly getSeconds: number
+  /** Servers that are timed in pairs, again and again: many short turns, as what disturbs comes and goes. */
+  readonly pairs: number
+  readonly pairSeconds: number
+  readonly distinctTokens: number
+  readonly loginSeconds: number
   readonly smallPushSeconds: number
   readonly blobBytes: number
   readonly hugeBytes: number
@@ -20,6 +25,10 @@ export const fullSizes: Sizes = {
   rounds: 3,
   wrkSeconds: 3,
   getSeconds: 2,
+  pairs: 7,
+  pairSeconds: 2,
+  distinctTokens: 1000,
+  loginSeconds: 10,
   smallPushSeconds: 3,
   blobBytes: 100_000_000,
   hugeBytes: 1_000_000_000,
@@ -36,6 +45,9 @@ export const quickSizes: Sizes = {
   rounds: 1,
   wrkSeconds: 1,
   getSeconds: 0.5,
+  pairs: 1,
+  pairSeconds: 1,
+  loginSeconds: 3,
   smallPushSeconds: 1,
   hugeBytes: 200_000_000,
   pushes: { 1: 2, 4: 8, 16: 16 },

@@ -6,7 +6,10 @@ import type { Sample } from './measure.ts'
 import { cpuSeconds, endedChildrenCpuSeconds } from './processes.ts'
 import { runProgram } from './program.ts'
 import { runClient } from './run-client.ts'
-import { runWrk } from './wrk.ts'
+import { runWrk, type WrkLoad } from './wrk.ts'
+
+/** What is timed. */
+export type Target = Pick<Server, 'port' | 'pid'>
 
 /** Processor time of the server for each gigabyte that the load moved, and megabytes in a second. */
 export async function timeBytes(server: Server, job: Job, io: Io): Promise<Sample> {
@@ -28,10 +31,10 @@ export async function timeRequests(
 }
 
 /** The same with wrk as the client. */
-export async function timeWrk(server: Server, path: string, seconds: number, io: Io): Promise<Sample> {
+export async function timeWrk(server: Target, load: WrkLoad, io: Io): Promise<Sample> {
   const cpuBefore = cpuSeconds(server.pid())
   const clientBefore = endedChildrenCpuSeconds()
-  const report = await runWrk(`http://127.0.0.1:${server.port()}${path}`, seconds, io)
+  const report = await runWrk(server.port(), load, io)
   const cpu = cpuSeconds(server.pid()) - cpuBefore
   return {
     value: report.requestsPerSecond,

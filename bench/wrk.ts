@@ -1,5 +1,17 @@
+import { fileURLToPath } from 'node:url'
 import type { Io } from '../oci/io.ts'
 import { runProgram } from './program.ts'
+
+export interface WrkLoad {
+  readonly path: string
+  readonly seconds: number
+  /** 64 where nothing is said. */
+  readonly connections?: number
+  /** What every request says of who asks. */
+  readonly authorization?: string
+  /** A file of such words, one a line, for the requests to take in turn. */
+  readonly authorizations?: string
+}
 
 export interface WrkReport {
   readonly requests: number
@@ -12,10 +24,23 @@ export interface WrkReport {
 /** Without it the registries answer a manifest of this type with 404, as the specification lets them. */
 const accept = 'Accept: application/vnd.oci.image.manifest.v1+json'
 
-/** One thread of wrk on 64 connections. Throws when any request failed. */
-export async function runWrk(url: string, seconds: number, io: Io): Promise<WrkReport> {
-  const load = ['-t1', '-c64', `-d${seconds}s`, '--timeout', '10s', '--latency']
-  const { stdout } = await runProgram('wrk', [...load, '-H', accept, url], io)
+const inTurn = fileURLToPath(new URL('./wrk-authorizations.lua', import.meta.url))
+
+/** One thread of wrk. Throws when any request failed. */
+export async function runWrk(port: number, load: WrkLoad, io: Io): Promise<WrkReport> {
+  const { path, seconds, connections = 64, authorization, authorizations } = load
+  const headers = authorization === undefined ? [accept] : [accept, `Authorization: ${authorization}`]
+  const { stdout } = await runProgram(
+    'wrk',
+    [
+      ...['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '10s', '--latency'],
+      ...headers.flatMap(header => ['-H', header]),
+      ...(authorizations === undefined ? [] : ['-s', inTurn]),
+      `http://127.0.0.1:${port}${path}`,
+      ...(authorizations === undefined ? [] : ['--', authorizations]),
+    ],
+    io,
+  )
   return parseWrk(stdout)
 }
 

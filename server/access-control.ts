@@ -1,6 +1,5 @@
 /** What one process has of access control: people and rules as they are now, and everything that proves who somebody is. */
 import { type Authenticator, authenticator } from '../auth/authenticator.ts'
-import { bcryptThread } from '../auth/bcrypt-thread.ts'
 import {
   type AccessSettings,
   type Directory,
@@ -8,6 +7,7 @@ import {
   directory,
   type View,
 } from '../auth/directory.ts'
+import { hashingThread } from '../auth/hashing-thread.ts'
 import type { KeyRing } from '../auth/keys.ts'
 import { passwords } from '../auth/passwords.ts'
 import { throttle } from '../auth/throttle.ts'
@@ -54,7 +54,7 @@ export function accessControl(parts: AccessControlParts): AccessControl {
   const { documents, settings, workloads, url, registryId } = parts
   const now = Date.now
   const known: Directory = directory({ documents, settings, now })
-  const bcrypt = bcryptThread()
+  const hashing = hashingThread()
   const service = () => (url() === '' ? 'slipway' : new URL(url()).host)
   // Without a url there is no name that stays the same however somebody came here, but there is an id.
   const issuer = () => url() || `urn:slipway:${registryId}`
@@ -86,8 +86,8 @@ export function accessControl(parts: AccessControlParts): AccessControl {
   const { authenticate, authenticateLate } = authenticator({
     tokens,
     workloads,
-    passwords: passwords(),
-    bcrypt,
+    passwords: passwords(hashing.argon2id),
+    hashing,
     throttle: throttle({ now }),
     now,
   })
@@ -109,7 +109,7 @@ export function accessControl(parts: AccessControlParts): AccessControl {
     },
     keys: readKeys,
     isWorkloadToken: text => workloads().isWorkloadToken(text),
-    close: () => bcrypt.close(),
+    close: () => hashing.close(),
   }
 }
 

@@ -1,3 +1,4 @@
+import { buffer } from 'node:stream/consumers'
 import { LRUCache } from 'lru-cache'
 import { readStart } from './durable.ts'
 import type { ObjectStore, OpenContent, StoredRecord } from './object-store.ts'
@@ -26,9 +27,12 @@ export function cached(store: ObjectStore, { maxBytes }: CacheLimits): ObjectSto
     ...limits,
   })
 
-  async function whole(content: Extract<OpenContent, { kind: 'file' }>) {
+  async function whole(content: Exclude<OpenContent, { kind: 'bytes' }>) {
+    const { size } = content
+    if (content.kind === 'stream')
+      return { kind: 'bytes' as const, size, bytes: await buffer(content.stream) }
     try {
-      return { kind: 'bytes' as const, size: content.size, bytes: await readStart(content.fd, content.size) }
+      return { kind: 'bytes' as const, size, bytes: await readStart(content.fd, size) }
     } finally {
       content.close()
     }
@@ -61,7 +65,9 @@ export function cached(store: ObjectStore, { maxBytes }: CacheLimits): ObjectSto
       if (known)
         return io.range ? { ...known, bytes: known.bytes.subarray(io.range.start, io.range.end) } : known
       const content = await store.open(key, io)
-      if (content?.kind !== 'file' || content.size > smallBytes) return content
+      if (!content || content.kind === 'bytes' || content.size > smallBytes) return content
+      // A part of a file can be had from the whole, but not the whole from a part of a stream.
+      if (content.kind === 'stream' && io.range) return content
       const small = await whole(content)
       contents.set(key, small)
       return io.range ? { ...small, bytes: small.bytes.subarray(io.range.start, io.range.end) } : small

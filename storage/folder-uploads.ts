@@ -10,7 +10,7 @@ import type { Referee } from './referee.ts'
 
 type UploadMethods = Pick<
   ObjectStore,
-  'begin' | 'uploaded' | 'append' | 'reread' | 'complete' | 'abort' | 'uploads' | 'open'
+  'run' | 'begin' | 'uploaded' | 'append' | 'reread' | 'complete' | 'abort' | 'uploads' | 'open'
 >
 
 /**
@@ -71,6 +71,8 @@ export function folderUploads(root: string, folders: Folders, referee: Referee):
   }
 
   return {
+    run: bootId(),
+
     begin: owner => ({ id: newContentId(), owner }),
 
     async uploaded(upload) {
@@ -79,10 +81,13 @@ export function folderUploads(root: string, folders: Folders, referee: Referee):
       return stat && { size: stat.size, modifiedMs: stat.mtimeMs }
     },
 
-    async append(upload, source, { offset, replaces = false, witness, signal }) {
+    async append(upload, source, { offset, replaces = false, witness, signal, admit }) {
       const { O_RDWR, O_CREAT } = fs.constants
-      if (offset === 0) await folders.ensure(dirname(pathOf(upload)))
-      return holding(upload, offset === 0 ? O_RDWR | O_CREAT : O_RDWR, async fd => {
+      if (offset === 0) {
+        await admit?.()
+        await folders.ensure(dirname(pathOf(upload)))
+      }
+      const size = await holding(upload, offset === 0 ? O_RDWR | O_CREAT : O_RDWR, async fd => {
         signal.throwIfAborted()
         await seek(fd, offset, replaces)
         if (offset === 0 && source.move) return source.move(fd, { signal })
@@ -95,6 +100,7 @@ export function folderUploads(root: string, folders: Folders, referee: Referee):
           signal.removeEventListener('abort', stop)
         }
       })
+      return { upload, size }
     },
 
     async reread(upload) {
@@ -142,6 +148,15 @@ export function folderUploads(root: string, folders: Folders, referee: Referee):
         throw error
       }
     },
+  }
+}
+
+/** Names this run of the system; the pages that it has not written yet are lost with it. */
+function bootId(): string {
+  try {
+    return fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  } catch {
+    return String(process.pid)
   }
 }
 

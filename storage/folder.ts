@@ -109,7 +109,7 @@ const withoutWaiting = new Set(['isCurrent', 'begin'])
 /** The same store, with the file system's errors said in the registry's words. */
 function translated(store: ObjectStore): ObjectStore {
   const entries = Object.entries(store).map(([name, method]) => {
-    if (withoutWaiting.has(name)) return [name, method]
+    if (typeof method !== 'function' || withoutWaiting.has(name)) return [name, method]
     const wrapped = async (...args: unknown[]) => {
       try {
         return await method(...args)

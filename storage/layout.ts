@@ -86,3 +86,6 @@ export function digestOfKey(key: string): Digest {
   const words = key.split('/')
   return digestOf(words.at(-2) === 'sha512' ? 'sha512' : 'sha256', words.at(-1) ?? '')
 }
+
+/** What may be another for a moment without harm, where looking each time is dear: all but where tags point to. */
+export const mayBeOld = (key: string) => !key.startsWith('t/')

@@ -39,6 +39,8 @@ export function memoryStore(): ObjectStore {
   }
 
   return {
+    run: '',
+
     async read(key) {
       return records.get(key)
     },
@@ -75,8 +77,9 @@ export function memoryStore(): ObjectStore {
       return found && { size: found.bytes.length, modifiedMs: found.modifiedMs }
     },
 
-    async append(upload, { stream }, { offset, replaces = false, witness, signal }) {
+    async append(upload, { stream }, { offset, replaces = false, witness, signal, admit }) {
       refuseUsed(upload)
+      if (offset === 0) await admit?.()
       const target =
         offset === 0 && !growing.has(upload.id)
           ? { upload, bytes: Buffer.alloc(0), modifiedMs: Date.now(), busy: false }
@@ -94,7 +97,7 @@ export function memoryStore(): ObjectStore {
           target.bytes = Buffer.concat([target.bytes, chunk])
           target.modifiedMs = Date.now()
         }
-        return target.bytes.length
+        return { upload, size: target.bytes.length }
       } finally {
         signal.removeEventListener('abort', stop)
         target.busy = false

@@ -66,6 +66,13 @@ export interface Upload {
   readonly state?: string
 }
 
+/** An upload to which bytes were added, as it goes on from here. */
+export interface Appended {
+  readonly upload: Upload
+  /** All that it holds now. */
+  readonly size: number
+}
+
 export interface Uploaded {
   readonly size: number
   /** When its last byte came, in ms since the epoch by the store's clock. */
@@ -89,10 +96,17 @@ export interface AppendOptions extends Io {
   readonly offset: number
   /** It may hold more than that, which nobody was told of and which is dropped. */
   readonly replaces?: boolean
+  /** Nothing will be added to these. */
+  readonly isLast?: boolean
   readonly witness: Witness
+  /** Called before an upload takes a place among those that `uploads` finds; what it throws ends the append. */
+  readonly admit?: (() => Promise<void>) | undefined
 }
 
 export interface ObjectStore {
+  /** As long as this stays the same, an upload holds every byte that was acknowledged. */
+  readonly run: string
+
   /** The record at a key, or undefined. Sees every write that was acknowledged before. */
   read(key: string, io: Io): Promise<StoredRecord | undefined>
   /** Whether what was read before is still what stands there, answered without waiting; false when in doubt. */
@@ -113,12 +127,12 @@ export interface ObjectStore {
   /** What an upload holds; undefined before its first byte. Throws UPLOAD_UNKNOWN when it is gone. */
   uploaded(upload: Upload, io: Io): Promise<Uploaded | undefined>
   /**
-   * Adds bytes and returns the new size. When the source or the store fails, or the signal aborts, what has been
-   * stored until then stays, and `uploaded` tells how much. One writer at a time: throws UPLOAD_BUSY otherwise.
-   * Throws UPLOAD_OUT_OF_ORDER when `offset` is not its size; UPLOAD_UNKNOWN when the upload is gone, or has no byte yet
-   * and `offset` is not 0.
+   * Adds bytes; what is returned takes the place of `upload`. When the source or the store fails, or the signal aborts,
+   * what has been stored until then stays, and `uploaded` tells how much. One writer at a time: throws UPLOAD_BUSY
+   * otherwise. Throws UPLOAD_OUT_OF_ORDER when `offset` is not its size; UPLOAD_UNKNOWN when the upload is gone, or has
+   * no byte yet and `offset` is not 0.
    */
-  append(upload: Upload, source: Incoming, options: AppendOptions): Promise<number>
+  append(upload: Upload, source: Incoming, options: AppendOptions): Promise<Appended>
   /** All bytes of an upload, to look at again. Undefined when there is no such upload. */
   reread(upload: Upload, io: Io): Promise<Readable | undefined>
   /**

@@ -13,8 +13,8 @@ export interface SealedUpload {
   readonly size: number
   /** The digest of those bytes, by which any process can verify the whole without reading it again. */
   readonly digest?: { readonly algorithm: Algorithm; readonly hex: string } | undefined
-  /** Which run of the system saw those bytes: after a power cut they may not be there any more. */
-  readonly boot: string
+  /** Of the store, when it saw those bytes: after a power cut they may not be there any more. */
+  readonly run: string
 }
 
 export interface Seal {
@@ -56,7 +56,7 @@ export function uploadSeal(store: ObjectStore): Seal {
   }
 
   return {
-    async close(context, { upload, size, digest, boot }, io) {
+    async close(context, { upload, size, digest, run }, io) {
       const iv = Buffer.alloc(ivBytes)
       ivStart.copy(iv)
       iv.writeUInt32BE(count++, ivBytes - counterBytes)
@@ -68,7 +68,7 @@ export function uploadSeal(store: ObjectStore): Seal {
         size,
         digest?.algorithm,
         digest?.hex,
-        boot,
+        run,
       ])
       return Buffer.concat([iv, cipher.update(plain), cipher.final(), cipher.getAuthTag()]).toString(
         'base64url',
@@ -85,12 +85,12 @@ export function uploadSeal(store: ObjectStore): Seal {
         .setAuthTag(sealed.subarray(-tagBytes))
       try {
         const plain = Buffer.concat([decipher.update(sealed.subarray(ivBytes, -tagBytes)), decipher.final()])
-        const [id, owner, state, size, algorithm, hex, boot] = JSON.parse(plain.toString())
+        const [id, owner, state, size, algorithm, hex, run] = JSON.parse(plain.toString())
         return {
           upload: { id, owner, ...(state && { state }) },
           size,
           digest: algorithm && { algorithm, hex },
-          boot,
+          run,
         }
       } catch (cause) {
         throw new RegistryError('UPLOAD_UNKNOWN', { cause })

@@ -1,6 +1,5 @@
 /** How what was uploaded becomes a blob: compared with its digest first, and linked last. */
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { buffer } from 'node:stream/consumers'
 import { RegistryError } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
@@ -22,9 +21,6 @@ export interface UploadCommits {
 
 export const isInline = ({ length }: UploadBody) => length !== undefined && length <= inlineBytes
 
-/** Names this run of the system; the pages that it has not written yet are lost with it. */
-export const boot = bootId()
-
 export function uploadCommits(
   store: ObjectStore,
   names: Repositories,
@@ -35,7 +31,7 @@ export function uploadCommits(
   async function digestOfAll({ upload, ...said }: SealedUpload, size: number, algorithm: Algorithm, io: Io) {
     const known = digests.find(upload.id, size)
     if (known && algorithmOf(known) === algorithm) return known
-    if (said.digest?.algorithm === algorithm && said.size === size && said.boot === boot)
+    if (said.digest?.algorithm === algorithm && said.size === size && said.run === store.run)
       return digestOf(algorithm, said.digest.hex)
     const hash = createHash(algorithm)
     for await (const chunk of await reread(upload, io)) {
@@ -90,12 +86,4 @@ function verify(expected: Digest, found: Digest): void {
   throw new RegistryError('DIGEST_INVALID', {
     message: `digest did not match: expected ${expected}, got ${found}`,
   })
-}
-
-function bootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  } catch {
-    return String(process.pid)
-  }
 }

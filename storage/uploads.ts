@@ -4,12 +4,12 @@ import type { Io } from '../oci/io.ts'
 import { type Algorithm, algorithmOf, hexOf } from '../oci/names.ts'
 import type { Blobs } from './blobs.ts'
 import { madeMs } from './content-id.ts'
-import type { Incoming, ObjectStore, Upload } from './object-store.ts'
+import type { Appended, Incoming, ObjectStore, Upload } from './object-store.ts'
 import { graceMs } from './record.ts'
 import type { Pusher, UploadBody, UploadStore } from './registry.ts'
 import type { Repositories } from './repositories.ts'
 import { type SealedUpload, uploadSeal } from './seal.ts'
-import { boot, isInline, uploadCommits } from './upload-commits.ts'
+import { isInline, uploadCommits } from './upload-commits.ts'
 import { uploadDigests, type Watch } from './upload-digests.ts'
 
 export interface UploadLimits {
@@ -74,7 +74,10 @@ export function uploads(
   async function sessionOf(pusher: Pusher, upload: Upload, size: number, io: Io) {
     const digest = digests.find(upload.id, size)
     const said = digest && { algorithm: algorithmOf(digest), hex: hexOf(digest) }
-    return { address: await seal.close(contextOf(pusher), { upload, size, digest: said, boot }, io), size }
+    return {
+      address: await seal.close(contextOf(pusher), { upload, size, digest: said, run: store.run }, io),
+      size,
+    }
   }
 
   /** What did not fit would only keep the disk full. */
@@ -83,28 +86,29 @@ export function uploads(
     throw error
   }
 
-  /** Adds a body to an upload behind its first `size` bytes, and returns the new size. */
+  /** Adds a body to an upload behind its first `size` bytes. */
   async function extend(
     upload: Upload,
     { size, replaces = false }: { readonly size: number; readonly replaces?: boolean },
     body: UploadBody,
     algorithm: Algorithm,
     io: Io,
-  ): Promise<number> {
+  ): Promise<Appended> {
     if (body.offset !== undefined && body.offset !== size) throw new RegistryError('UPLOAD_OUT_OF_ORDER')
-    if (body.length === 0) return size
+    if (body.length === 0) return { upload, size }
     await store.reserve(body.length ?? 0, io)
-    if (size === 0) await makeRoom(upload.owner, io)
     const watch = digests.watch(upload.id, size, algorithm)
-    const end = await store
-      .append(upload, incoming(body, watch), { offset: size, replaces, witness: watch, signal: io.signal })
+    const admit = () => makeRoom(upload.owner, io)
+    const options = { offset: size, replaces, witness: watch, signal: io.signal, admit }
+    const appended = await store
+      .append(upload, incoming(body, watch), options)
       .catch(error => abandonIfFull(upload, error, io))
-    if (body.length !== undefined && end - size !== body.length) {
+    if (body.length !== undefined && appended.size - size !== body.length) {
       await cutBack(upload, size, io)
       throw new RegistryError('SIZE_INVALID')
     }
-    watch.keep(end)
-    return end
+    watch.keep(appended.size)
+    return appended
   }
 
   /** Drops what was refused. */
@@ -128,8 +132,8 @@ export function uploads(
 
     async append(pusher, address, body, io) {
       const { sealed, size } = await locate(pusher, address, io)
-      const end = await extend(sealed.upload, { size }, body, sealed.digest?.algorithm ?? 'sha256', io)
-      return sessionOf(pusher, sealed.upload, end, io)
+      const grown = await extend(sealed.upload, { size }, body, sealed.digest?.algorithm ?? 'sha256', io)
+      return sessionOf(pusher, grown.upload, grown.size, io)
     },
 
     async finish(pusher, address, digest, body, io) {
@@ -143,8 +147,9 @@ export function uploads(
         // A body that does not say where it begins goes behind what was acknowledged: it may be sent for a second time.
         const isWhole = body.offset === undefined && body.length !== 0 && sealed.size < size
         const from = isWhole ? { size: sealed.size, replaces: true } : { size }
-        const end = await extend(upload, from, body, algorithmOf(digest), io)
-        const blob = await commits.publish(pusher.name, sealed, { digest, size: end }, io)
+        const grown = await extend(upload, from, body, algorithmOf(digest), io)
+        const whole = { ...sealed, upload: grown.upload }
+        const blob = await commits.publish(pusher.name, whole, { digest, size: grown.size }, io)
         digests.forget(upload.id)
         return blob
       } catch (error) {

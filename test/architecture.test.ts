@@ -25,9 +25,10 @@ const knownTo: Readonly<Record<string, readonly string[]>> = {
   pino: ['server/observe.ts'],
   zod: ['server/config', 'docs/'],
   yaml: ['server/config', 'docs/'],
+  '@aws-sdk': ['storage/s3/', 'test/helpers/s3-engine.ts'],
   koffi: ['kernel/syscalls.ts', 'bench/'],
   jose: ['auth/jwt.ts'],
-  bcryptjs: ['auth/bcrypt.ts'],
+  bcryptjs: ['auth/hashing.ts'],
   'lru-cache': [
     'auth/authenticator.ts',
     'auth/rates.ts',

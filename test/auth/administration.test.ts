@@ -4,27 +4,24 @@ import { auditLog } from '../../auth/audit-log.ts'
 import { type Directory, directory } from '../../auth/directory.ts'
 import { turned } from '../../auth/keys.ts'
 import { addRobot } from '../../auth/machines.ts'
+import { noAccessSettings } from '../../server/access-control.ts'
 import { accessDocuments } from '../../server/access-documents.ts'
 import { journal } from '../../storage/journal.ts'
 import { memoryStore } from '../../storage/memory.ts'
 import { name } from '../helpers/principals.ts'
 import { io } from '../helpers/waiting.ts'
 
-const settings = {
-  groups: new Map(),
-  rules: [],
-  protections: [],
-  htpasswd: new Map(),
-  workloads: [],
-  isExposed: false,
-}
 const by = { actor: 'cli:root', via: 'cli' }
 const story = { action: 'robot.add', target: 'robot:ci' } as const
 const addCi = (state: Parameters<typeof addRobot>[0]) => addRobot(state, name('ci'), 1)
 
 function setUp() {
   const store = memoryStore()
-  const known = directory({ documents: accessDocuments(store), settings: () => settings, now: Date.now })
+  const known = directory({
+    documents: accessDocuments(store),
+    settings: () => noAccessSettings,
+    now: Date.now,
+  })
   const lines = journal(store)
   const audit = auditLog({ journal: lines, now: Date.now })
   const events = async () =>

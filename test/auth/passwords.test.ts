@@ -57,14 +57,6 @@ it.for([
   await expect(verify('secret', stored, io)).rejects.toThrow(/cannot be read: expected \$argon2id/)
 })
 
-it('says that it is busy instead of letting everybody wait', async () => {
-  const small = passwords({ atOnce: 1, waiting: 1 })
-  const outcomes = await Promise.allSettled(['a', 'b', 'c'].map(each => small.verify(each, undefined, io)))
-  expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected'])
-  expect(outcomes[2]).toMatchObject({ reason: { name: 'Busy' } })
-  expect(await small.verify('d', undefined, io)).toBe(false)
-})
-
 it.for([
   ['short pass1', /at least 12/],
   ['é'.repeat(11), /at least 12/],

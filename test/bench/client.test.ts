@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
-import { createServer, type RequestListener } from 'node:http'
+import { createServer, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
 import { tryClient } from '../../bench/run-client.ts'
+import { wrongLogins } from '../../bench/wrong-logins.ts'
+import { until } from '../helpers/until.ts'
 
 async function listen(listener: RequestListener) {
   const server = createServer(listener)
@@ -119,5 +121,33 @@ describe('the client of the bench', () => {
     expect(report.tenths).toHaveLength(10)
     expect(tags.size).toBe(50)
     expect(tags).toContain('/v2/a/manifests/v000049')
+  })
+})
+
+describe('who guesses passwords for the bench', () => {
+  it('waits for no answer, comes from many networks, and tells who was answered what', async ({ signal }) => {
+    const [networks, names] = [new Set<string>(), new Set<string>()]
+    const held: ServerResponse[] = []
+    const statuses = [401, 401, 429, 503]
+    const answer = (response: ServerResponse, number: number) =>
+      response.writeHead(statuses[number % statuses.length] ?? 0).end()
+    await using server = await listen((request, response) => {
+      const from = request.socket.remoteAddress ?? ''
+      networks.add(from.slice(0, from.lastIndexOf('.')))
+      names.add(request.headers.authorization ?? '')
+      held.push(response)
+      // Nobody is answered before eight have come.
+      if (held.length === 8) held.forEach(answer)
+      else if (held.length > 8) answer(response, held.length)
+    })
+    const attacker = wrongLogins(server.port, 500)
+    const eightCame = until('eight to come', () => held.length >= 8)
+    const { report } = await attacker.during(() => eightCame, { signal })
+    expect(report.sent).toBeGreaterThanOrEqual(8)
+    expect(report.hashed).toBeGreaterThanOrEqual(4)
+    expect(report.hashed).toBeLessThan(report.sent)
+    expect(report.others).toMatch(/^\d+ x status 429, \d+ x status 503$/)
+    expect(networks.size).toBe(report.sent)
+    expect(names.size).toBe(report.sent)
   })
 })

@@ -4,10 +4,12 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { writeContent } from '../../bench/content.ts'
 import { openServer } from '../../bench/fleet.ts'
-import { measure } from '../../bench/measure.ts'
+import { measure, type Row } from '../../bench/measure.ts'
 import { type MeasurementName, measurements } from '../../bench/measurements.ts'
 import { serverKinds } from '../../bench/servers.ts'
 import { quickSizes } from '../../bench/sizes.ts'
+import type { Io } from '../../oci/io.ts'
+import { describeClient } from '../helpers/clients.ts'
 
 /** The short form of `npm run bench`: nothing here says how fast anything is. */
 const sizes = {
@@ -17,18 +19,37 @@ const sizes = {
   blobBytes: 2_000_000,
   pushes: { 1: 1, 4: 4, 16: 16 },
   pushedTags: 20,
+  distinctTokens: 20,
+  loginSeconds: 1,
 }
-const names: readonly MeasurementName[] = ['get', 'push', 'push-small', 'push-tags']
 
-it('measures Slipway as it does in a long run', async ({ signal }) => {
+it('measures Slipway as it does in a long run', ({ signal }) =>
+  measureSlipway(['get', 'push', 'push-small', 'push-tags'], { signal }))
+
+describeClient(['wrk'], () => {
+  it('measures what it costs to ask who comes', { timeout: 120_000 }, async ({ signal }) => {
+    const rows = await measureSlipway(['bearer', 'tokens', 'logins'], { signal })
+    const samples = rows.map(row => ('sample' in row ? row.sample : undefined))
+    expect(samples.map(sample => sample?.pairRatio !== undefined)).toEqual([
+      ...[false, true, true],
+      ...[false, false],
+      ...[false, false, false],
+    ])
+    const [beside, alone] = samples.slice(-2)
+    expect(beside?.note).toMatch(/^[1-9]\d* of [1-9]\d* hashed/)
+    expect(alone?.note).toMatch(/^[1-9]\d* of [1-9]\d* hashed/)
+  })
+})
+
+async function measureSlipway(names: readonly MeasurementName[], io: Io): Promise<Row[]> {
   await using folder = await mkdtempDisposable(join(tmpdir(), 'slipway-bench-'))
-  const io = { signal }
   const kind = serverKinds.find(({ id }) => id === 'slipway')
   const found = await kind?.find({}, io)
   if (!kind || !found || 'missing' in found) throw new Error('the bench does not know Slipway')
   const needs = new Set(names.flatMap(name => measurements[name].needs))
   const content = await writeContent(join(folder.path, 'content'), needs, sizes, io)
   const server = await openServer({ kind, ...found }, join(folder.path, 'slipway'), content, io)
+  const all: Row[] = []
   try {
     for (const name of names) {
       const plan = measurements[name].plan({ sizes, content, copy: false })
@@ -38,8 +59,10 @@ it('measures Slipway as it does in a long run', async ({ signal }) => {
         if ('failure' in row) throw new Error(`${row.line.title}: ${row.failure}`)
         expect(row.sample.value).toBeGreaterThan(0)
       }
+      all.push(...rows)
     }
+    return all
   } finally {
     await server.stop()
   }
-})
+}

@@ -53,6 +53,35 @@ describe('a measurement', () => {
     expect(distribution).toBe('| GET | distribution | 10.0 MB/s |  |  | 0.500 s/GB | 1.00 | 1.00 |  |  |')
   })
 
+  it('believes the ratios of pairs more than those of medians', async ({ signal }) => {
+    const lines = [
+      { title: 'open', unit: 'req/s' },
+      { title: 'asked', unit: 'req/s', goal: { ratioAtLeast: 0.85, valueAtLeast: 150, ownLine: 'open' } },
+    ]
+    const pairs = [
+      [100, 90],
+      [200, 160],
+      [300, 270],
+    ]
+    const [slipway] = servers
+    const rows = await measure(
+      {
+        ...measurement(() => ({ value: 0 })),
+        lines,
+        take: async (_server, round) => {
+          const [open = 0, asked = 0] = pairs[round] ?? []
+          return [{ value: open }, { value: asked, pairRatio: asked / open }]
+        },
+      },
+      slipway ? [slipway] : [],
+      () => {},
+      { signal },
+    )
+    expect(markdownTable().rows(rows).split('\n')[1]).toBe(
+      '| asked | slipway | 160 req/s |  |  |  | 0.900 |  |  | >= 0.85x: met; >= 150 req/s: met |',
+    )
+  })
+
   it('prints no number for a server that failed once', async ({ signal }) => {
     const rows = await measure(
       measurement((id, round) => {

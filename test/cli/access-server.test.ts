@@ -1,10 +1,11 @@
 /** The commands beside a running server, and what they leave in its folder. */
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { parseSecret } from '../../auth/secrets.ts'
 import { administered, treeOf } from '../helpers/administered.ts'
-import { findProgram } from '../helpers/programs.ts'
+import { itUnless, needsOwnServer, needsPrograms } from '../helpers/obstacles.ts'
+import { leashed } from '../helpers/programs.ts'
 import { startServer, type TestServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
 
@@ -15,9 +16,8 @@ async function served(): Promise<TestServer & { readonly data: string }> {
   return { ...server, data: server.data }
 }
 
-const isOurs = process.env.TEST_REGISTRY === undefined
-
-it.skipIf(!isOurs)(
+itUnless(
+  needsOwnServer(),
   'loses nothing of what commands do at once',
   async () => {
     const { data } = await served()
@@ -37,7 +37,8 @@ it.skipIf(!isOurs)(
   60_000,
 )
 
-it.skipIf(!isOurs)(
+itUnless(
+  needsOwnServer(),
   'loses nothing when the server stops meanwhile',
   async () => {
     const server = await served()
@@ -54,7 +55,7 @@ it.skipIf(!isOurs)(
   60_000,
 )
 
-it.skipIf(!isOurs)('leaves no secret where it does not belong', async () => {
+itUnless(needsOwnServer(), 'leaves no secret where it does not belong', async () => {
   const server = await served()
   const { run } = administered(server.data)
   const typed = 'canary-of-a-password'
@@ -100,8 +101,6 @@ it.skipIf(!isOurs)('leaves no secret where it does not belong', async () => {
   for (const { mode, text } of files) expect(mode).toBe(text === undefined ? 0o700 : 0o600)
 })
 
-const script = findProgram('script')
-
 interface Terminal {
   readonly shown: () => string
   type(text: string): void
@@ -111,7 +110,8 @@ interface Terminal {
 function inTerminal(cwd: string, data: string, words: string): Terminal {
   const program = join(import.meta.dirname, '../../cli/main.ts')
   const line = `'${process.execPath}' '${program}' ${words}`
-  const child = spawn(script ?? '', ['--quiet', '--return', '--command', line, '/dev/null'], {
+  const [first, ...rest] = leashed(['script', '--quiet', '--return', '--command', line, '/dev/null'])
+  const child = spawn(first, rest, {
     cwd,
     env: { SLIPWAY_DATA: data, PATH: process.env.PATH },
   })
@@ -122,30 +122,38 @@ function inTerminal(cwd: string, data: string, words: string): Terminal {
   return { shown: () => shown, type: text => child.stdin.write(text), ended }
 }
 
-it.skipIf(script === undefined)('asks a terminal twice for a password, and does not show it', async () => {
-  const { cwd, data, done } = administered()
-  const terminal = inTerminal(cwd, data, 'user add alice --admin')
-  await until('it asks', () => terminal.shown().includes('Password for alice (empty: one is made): '))
-  terminal.type('correct horsy\u007fe battery\r')
-  await until('it asks again', () => terminal.shown().includes('The same again: '))
-  terminal.type('correct horse battery\r')
-  expect(await terminal.ended).toBe(0)
-  expect(terminal.shown()).toContain('administrator alice was added\r\n')
-  expect(terminal.shown()).not.toMatch(/hors|battery/)
-  expect(await done('user list')).toMatch(/^alice/m)
-})
+itUnless(
+  needsPrograms(['script']),
+  'asks a terminal twice for a password, and does not show it',
+  async () => {
+    const { cwd, data, done } = administered()
+    const terminal = inTerminal(cwd, data, 'user add alice --admin')
+    await until('it asks', () => terminal.shown().includes('Password for alice (empty: one is made): '))
+    terminal.type('correct horsy\u007fe battery\r')
+    await until('it asks again', () => terminal.shown().includes('The same again: '))
+    terminal.type('correct horse battery\r')
+    expect(await terminal.ended).toBe(0)
+    expect(terminal.shown()).toContain('administrator alice was added\r\n')
+    expect(terminal.shown()).not.toMatch(/hors|battery/)
+    expect(await done('user list')).toMatch(/^alice/m)
+  },
+)
 
-it.skipIf(script === undefined)('changes nothing where the two differ, or somebody interrupts', async () => {
-  const { cwd, data, run } = administered()
-  const differing = inTerminal(cwd, data, 'user add alice')
-  await until('it asks', () => differing.shown().includes('is made): '))
-  differing.type('correct horse battery\rcorrect horse buttery\r')
-  expect(await differing.ended).toBe(1)
-  expect(differing.shown()).toContain('these were two different passwords: nothing was changed')
-  const interrupted = inTerminal(cwd, data, 'user add alice')
-  await until('it asks', () => interrupted.shown().includes('is made): '))
-  interrupted.type('corr\u0003')
-  expect(await interrupted.ended).toBe(1)
-  expect(interrupted.shown()).toContain('interrupted: nothing was changed')
-  expect(await run('user list')).toMatchObject({ status: 1 })
-})
+itUnless(
+  needsPrograms(['script']),
+  'changes nothing where the two differ, or somebody interrupts',
+  async () => {
+    const { cwd, data, run } = administered()
+    const differing = inTerminal(cwd, data, 'user add alice')
+    await until('it asks', () => differing.shown().includes('is made): '))
+    differing.type('correct horse battery\rcorrect horse buttery\r')
+    expect(await differing.ended).toBe(1)
+    expect(differing.shown()).toContain('these were two different passwords: nothing was changed')
+    const interrupted = inTerminal(cwd, data, 'user add alice')
+    await until('it asks', () => interrupted.shown().includes('is made): '))
+    interrupted.type('corr\u0003')
+    expect(await interrupted.ended).toBe(1)
+    expect(interrupted.shown()).toContain('interrupted: nothing was changed')
+    expect(await run('user list')).toMatchObject({ status: 1 })
+  },
+)

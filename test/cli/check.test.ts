@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { settingTexts } from '../../cli/check.ts'
 import { settingList } from '../../server/config.ts'
 import { slipway } from '../helpers/program.ts'
+import { usualSettings } from '../helpers/settings.ts'
 
 let cwd = ''
 beforeEach(() => {
@@ -70,21 +71,9 @@ it('prints one JSON object when asked', async () => {
     warnings: [],
     file: null,
     settings: {
+      ...usualSettings,
       listen: [{ kind: 'tcp', host: '127.0.0.1', port: 0 }],
-      tls: {},
-      insecure: false,
       data: cwd,
-      workers: 'auto',
-      durability: 'full',
-      sparse: 'index',
-      login: {},
-      groups: {},
-      access: [],
-      protect: [],
-      workloads: {},
-      tokens: { maxTtlMs: 31_536_000_000, defaultTtlMs: 7_776_000_000 },
-      limits: { manifestBytes: 4_194_304, uploadsPerUser: 100, uploadTtlMs: 86_400_000 },
-      log: { level: 'info' },
     },
     workers: expect.any(Number),
     sources: { data: '--data', listen: '--listen' },

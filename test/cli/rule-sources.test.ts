@@ -2,15 +2,8 @@ import { expect, it } from 'vitest'
 import { parseRule } from '../../auth/rules.ts'
 import { emptyState } from '../../auth/state.ts'
 import { placeOf, sourcedRules } from '../../cli/rule-sources.ts'
+import { noAccessSettings } from '../../server/access-control.ts'
 
-const nothing = {
-  groups: new Map(),
-  rules: [],
-  protections: [],
-  htpasswd: new Map(),
-  workloads: [],
-  isExposed: false,
-}
 const settingsSource = () => 'slipway.yaml:3'
 const stored = {
   ...emptyState,
@@ -18,7 +11,10 @@ const stored = {
 }
 
 it('shows the rules of the settings and of the store, each with where it is written', () => {
-  const settings = { ...nothing, rules: [parseRule({ rule: 'pull ** anyone', until: '2030-01-01T12:00Z' })] }
+  const settings = {
+    ...noAccessSettings,
+    rules: [parseRule({ rule: 'pull ** anyone', until: '2030-01-01T12:00Z' })],
+  }
   const all = sourcedRules(stored, { settings, settingsSource })
   expect(all.map(({ rule, id, until, source }) => [rule.text, id, until, source])).toEqual([
     ['admin ** @administrators', undefined, undefined, 'built in'],
@@ -28,13 +24,15 @@ it('shows the rules of the settings and of the store, each with where it is writ
 })
 
 it('shows the rule that stands as long as nobody has written one, in either place', () => {
-  const texts = (state: typeof stored | typeof emptyState, rules = nothing.rules) =>
-    sourcedRules(state, { settings: { ...nothing, rules }, settingsSource }).map(({ rule }) => rule.text)
+  const texts = (state: typeof stored | typeof emptyState, rules = noAccessSettings.rules) =>
+    sourcedRules(state, { settings: { ...noAccessSettings, rules }, settingsSource }).map(
+      ({ rule }) => rule.text,
+    )
   expect(texts(emptyState)).toEqual(['admin ** @administrators', 'delete ** signed-in'])
   expect(texts(stored)).toEqual(['admin ** @administrators', 'push a bob'])
 })
 
 it('knows a stored rule by its id, and others by where they stand', () => {
-  const all = sourcedRules(stored, { settings: nothing, settingsSource })
+  const all = sourcedRules(stored, { settings: noAccessSettings, settingsSource })
   expect(all.map(({ rule }) => placeOf(rule, all))).toEqual(['built in', 'abcdefgh'])
 })

@@ -9,8 +9,8 @@ import {
   type ScriptedServer,
   scriptedServer,
 } from '../helpers/scripted-server.ts'
+import { io } from '../helpers/waiting.ts'
 
-const io = { signal: new AbortController().signal }
 const bob = { kind: 'password', username: 'bob', password: 's3cret' } as const
 const bobsHeader = `Basic ${Buffer.from('bob:s3cret').toString('base64')}`
 

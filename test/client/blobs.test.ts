@@ -8,8 +8,8 @@ import { parseRepositoryName } from '../../oci/names.ts'
 import { content } from '../helpers/blob.ts'
 import { startRegistry } from '../helpers/registry.ts'
 import { app, type Reply, type ScriptedServer, scriptedServer } from '../helpers/scripted-server.ts'
+import { io } from '../helpers/waiting.ts'
 
-const io = { signal: new AbortController().signal }
 const bob = { kind: 'password', username: 'bob', password: 's3cret' } as const
 const blobsAt = (host: string, name = app) =>
   registryClient(host, { credentials: async () => bob }).repository(name).blobs

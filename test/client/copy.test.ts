@@ -12,8 +12,8 @@ import { manifestStatus, pullDigests, pushImage, tagsOf } from '../helpers/push.
 import { type RegistryOverrides, startRegistry } from '../helpers/registry.ts'
 import { scriptedServer } from '../helpers/scripted-server.ts'
 import { openTap } from '../helpers/tap.ts'
+import { io } from '../helpers/waiting.ts'
 
-const io = { signal: new AbortController().signal }
 const tag = parseReference('1')
 
 async function open(overrides: RegistryOverrides = {}) {

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { dockerCredentials } from '../../client/credentials.ts'
+import { io } from '../helpers/waiting.ts'
 
-const io = { signal: new AbortController().signal }
 const encoded = (text: string) => Buffer.from(text).toString('base64')
 const password = (username: string, secret: string) => ({ kind: 'password', username, password: secret })
 

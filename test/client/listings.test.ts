@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
 import { registryClient } from '../../client/registry-client.ts'
 import { app, json, type Reply, scriptedServer } from '../helpers/scripted-server.ts'
+import { io } from '../helpers/waiting.ts'
 
-const io = { signal: new AbortController().signal }
 const client = (host: string) => registryClient(host, { credentials: async () => undefined })
 const tags = async (host: string) => (await Array.fromAsync(client(host).repository(app).tags(io))).flat()
 

@@ -5,8 +5,8 @@ import { digest, image, mediaTypes } from '../helpers/images.ts'
 import { pushImage } from '../helpers/push.ts'
 import { startRegistry } from '../helpers/registry.ts'
 import { app, type Reply, scriptedServer } from '../helpers/scripted-server.ts'
+import { io } from '../helpers/waiting.ts'
 
-const io = { signal: new AbortController().signal }
 const manifestsAt = (host: string) =>
   registryClient(host, { credentials: async () => undefined }).repository(app).manifests
 const made = image({ seed: 'manifest', layers: [100] })

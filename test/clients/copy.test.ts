@@ -1,8 +1,9 @@
 /** Clients that copy images without keeping any: what each must be able to do here. */
 import { expect } from 'vitest'
-import { describeClient, it, type Program } from '../helpers/clients.ts'
+import { describeClient, it } from '../helpers/clients.ts'
 import { digestsOf, type Image, image, multiArch } from '../helpers/images.ts'
 import { readLayout, writeLayout } from '../helpers/layout.ts'
+import type { Program } from '../helpers/obstacles.ts'
 import { manifestStatus, pullDigests, pushImage, tagsOf } from '../helpers/push.ts'
 import type { Sandbox } from '../helpers/sandbox.ts'
 import { openTap } from '../helpers/tap.ts'

@@ -6,6 +6,7 @@ import type { ObjectStore, OpenContent, Upload, Witness } from '../../storage/ob
 import type { Opened } from '../helpers/folder.ts'
 import { randomBytes } from '../helpers/images.ts'
 import { fault, io } from '../helpers/waiting.ts'
+import type { Laws } from './records.ts'
 
 const bytes = randomBytes('content', 700_000)
 const ignored: Witness = { update() {} }
@@ -23,36 +24,64 @@ function* pieces(whole: Buffer, size: number) {
   for (let at = 0; at < whole.length; at += size) yield whole.subarray(at, at + size)
 }
 
+/** Each request goes on with what the one before it has returned, as those of a client do. */
+function chaining(store: ObjectStore): ObjectStore {
+  const latest = new Map<string, Upload>()
+  const now = (upload: Upload) => latest.get(upload.id) ?? upload
+  return {
+    ...store,
+    async append(upload, ...rest) {
+      const appended = await store.append(now(upload), ...rest)
+      latest.set(upload.id, appended.upload)
+      return appended
+    },
+    uploaded: (upload, io) => store.uploaded(now(upload), io),
+    reread: (upload, io) => store.reread(now(upload), io),
+    complete: (upload, size, io) => store.complete(now(upload), size, io),
+    abort: (upload, io) => store.abort(now(upload), io),
+  }
+}
+
 /** Content: large, write-once, and invisible until it is complete. */
-export function describeContent(name: string, open: () => Promise<Opened>): void {
+export function describeContent(
+  name: string,
+  open: () => Promise<Opened>,
+  { together }: Laws = { together: true },
+): void {
   describe(`${name} keeps content`, () => {
+    const whenTogether = (title: string, behaviour: () => Promise<void>) => {
+      if (together) it(title, behaviour)
+    }
     let opened: Opened
     let store: ObjectStore
     beforeEach(async () => {
       opened = await open()
-      store = opened.store
+      store = chaining(opened.store)
     })
     const sizeOf = async (upload: Upload) => (await store.uploaded(upload, io))?.size
     const append = (upload: Upload, part: Buffer, offset: number, witness = ignored) =>
       store.append(upload, { stream: Readable.from(pieces(part, 60_000)) }, { ...io, offset, witness })
+
+    const sizeAfter = async (...args: Parameters<typeof append>) => (await append(...args)).size
 
     it('makes an upload of two parts content, and the witness sees every byte once and in order', async () => {
       const seen: Uint8Array[] = []
       const witness = { update: (chunk: Uint8Array) => void seen.push(Buffer.from(chunk)) }
       const upload = store.begin('me')
       expect(await sizeOf(upload)).toBeUndefined()
-      expect(await append(upload, bytes.subarray(0, 300_001), 0, witness)).toBe(300_001)
-      expect(await append(upload, bytes.subarray(300_001), 300_001, witness)).toBe(bytes.length)
+      expect(await sizeAfter(upload, bytes.subarray(0, 300_001), 0, witness)).toBe(300_001)
+      expect(await sizeAfter(upload, bytes.subarray(300_001), 300_001, witness)).toBe(bytes.length)
       expect(Buffer.concat(seen).equals(bytes)).toBe(true)
-      expect((await store.list('', { ...io, limit: 100 })).keys.filter(key => key !== 'format.json')).toEqual(
-        [],
-      )
+      const listed = (await store.list('', { ...io, limit: 100 })).keys.filter(key => key !== 'format.json')
+      if (together) expect(listed).toEqual([])
       const again = await store.reread(upload, io)
       expect(again && (await buffer(again)).equals(bytes)).toBe(true)
 
       const key = await store.complete(upload, bytes.length, io)
-      expect(key.endsWith(`/${upload.id}`)).toBe(true)
-      expect((await store.list('d/', { ...io, limit: 100 })).keys).toEqual([key])
+      expect(key).toContain(`/${upload.id}`)
+      const { keys } = await store.list('d/', { ...io, limit: 100 })
+      if (together) expect(keys).toEqual([key])
+      else expect(keys).toContain(key)
       expect((await bytesOf(await (await opened.beside()).open(key, io)))?.equals(bytes)).toBe(true)
       await expect(store.uploaded(upload, io)).rejects.toMatchObject(fault('UPLOAD_UNKNOWN'))
       expect(await store.reread(upload, io)).toBeUndefined()
@@ -93,7 +122,7 @@ export function describeContent(name: string, open: () => Promise<Opened>): void
       expect(await sizeOf(upload)).toBe(10)
     })
 
-    it('lets one write at a time, and nobody complete what is being written', async () => {
+    whenTogether('lets one write at a time, and nobody complete what is being written', async () => {
       const upload = store.begin('me')
       const source = new PassThrough()
       const first = store.append(upload, { stream: source }, { ...io, offset: 0, witness: ignored })
@@ -111,7 +140,7 @@ export function describeContent(name: string, open: () => Promise<Opened>): void
         await expect(each.complete(upload, offset, io)).rejects.toMatchObject(fault('UPLOAD_BUSY'))
       }
       source.end()
-      expect(await first).toBe(bytes.length)
+      expect((await first).size).toBe(bytes.length)
       expect(await other.complete(upload, bytes.length, io)).toContain(upload.id)
     })
 
@@ -129,12 +158,12 @@ export function describeContent(name: string, open: () => Promise<Opened>): void
       )
       await expect(cut).rejects.toThrow('cut off')
       expect(await sizeOf(upload)).toBe(400_000)
-      expect(await append(upload, bytes.subarray(400_000), 400_000)).toBe(bytes.length)
+      expect(await sizeAfter(upload, bytes.subarray(400_000), 400_000)).toBe(bytes.length)
       const key = await store.complete(upload, bytes.length, io)
       expect((await bytesOf(await store.open(key, io)))?.equals(bytes)).toBe(true)
     })
 
-    it('stops when the signal aborts, and the upload is free again', async () => {
+    whenTogether('stops when the signal aborts, and the upload is free again', async () => {
       const upload = store.begin('me')
       const source = new PassThrough()
       const stopping = new AbortController()
@@ -146,7 +175,7 @@ export function describeContent(name: string, open: () => Promise<Opened>): void
       await expect(first).rejects.toThrow('stopping')
       expect(source.destroyed).toBe(true)
       const size = (await sizeOf(upload)) ?? 0
-      expect(await append(upload, bytes.subarray(size), size)).toBe(bytes.length)
+      expect(await sizeAfter(upload, bytes.subarray(size), size)).toBe(bytes.length)
     })
 
     it('completes nothing that has another size', async () => {
@@ -169,20 +198,23 @@ export function describeContent(name: string, open: () => Promise<Opened>): void
       await expect(store.complete(upload, 0, io)).rejects.toMatchObject(fault('UPLOAD_UNKNOWN'))
     })
 
-    it('drops what nobody was told of, where that is wanted, and refuses it elsewhere', async () => {
-      const upload = store.begin('me')
-      await append(upload, bytes.subarray(0, 500), 0)
-      await expect(append(upload, bytes, 100)).rejects.toMatchObject(fault('UPLOAD_OUT_OF_ORDER'))
-      const source = { stream: Readable.from([bytes.subarray(100, 300)]) }
-      const options = { ...io, offset: 100, replaces: true, witness: ignored }
-      expect(await store.append(upload, source, options)).toBe(300)
-      const again = await store.reread(upload, io)
-      expect(again && (await buffer(again)).equals(bytes.subarray(0, 300))).toBe(true)
-      const gap = store.append(upload, { stream: Readable.from([bytes]) }, { ...options, offset: 301 })
-      await expect(gap).rejects.toMatchObject(fault('UPLOAD_OUT_OF_ORDER'))
-    })
+    whenTogether(
+      'drops what nobody was told of, where that is wanted, and refuses it elsewhere',
+      async () => {
+        const upload = store.begin('me')
+        await append(upload, bytes.subarray(0, 500), 0)
+        await expect(append(upload, bytes, 100)).rejects.toMatchObject(fault('UPLOAD_OUT_OF_ORDER'))
+        const source = { stream: Readable.from([bytes.subarray(100, 300)]) }
+        const options = { ...io, offset: 100, replaces: true, witness: ignored }
+        expect((await store.append(upload, source, options)).size).toBe(300)
+        const again = await store.reread(upload, io)
+        expect(again && (await buffer(again)).equals(bytes.subarray(0, 300))).toBe(true)
+        const gap = store.append(upload, { stream: Readable.from([bytes]) }, { ...options, offset: 301 })
+        await expect(gap).rejects.toMatchObject(fault('UPLOAD_OUT_OF_ORDER'))
+      },
+    )
 
-    it('counts uploads of an owner and of all', async () => {
+    whenTogether('counts uploads of an owner and of all', async () => {
       const other = await opened.beside()
       const mine = [store.begin('me'), other.begin('me')]
       const theirs = store.begin('you')

@@ -5,9 +5,25 @@ import { fault, io, soon } from '../helpers/waiting.ts'
 
 const text = (value: string | number) => Buffer.from(String(value))
 
+/** What an adapter promises beyond what all do. */
+export interface Laws {
+  /**
+   * Every process sees at once what another has done: records that it remembers, and uploads, which are locked and counted
+   * from their first byte on. Content is listed once it is complete.
+   */
+  readonly together: boolean
+}
+
 /** Records: whole, compare-and-set, and listed in the order of their bytes. */
-export function describeRecords(name: string, open: () => Promise<Opened>): void {
+export function describeRecords(
+  name: string,
+  open: () => Promise<Opened>,
+  { together }: Laws = { together: true },
+): void {
   describe(`${name} keeps records`, () => {
+    const whenTogether = (title: string, behaviour: () => Promise<void>) => {
+      if (together) it(title, behaviour)
+    }
     let opened: Opened
     let store: ObjectStore
     beforeEach(async () => {
@@ -92,7 +108,7 @@ export function describeRecords(name: string, open: () => Promise<Opened>): void
       expect(await store.read('x/new', io)).toBeUndefined()
     })
 
-    it('sees at once what another has written', async () => {
+    whenTogether('sees at once what another has written', async () => {
       const other = await opened.beside()
       await put('x/shared', '1')
       const versioned = await expect

@@ -5,11 +5,12 @@ import { join } from 'node:path'
 import { kill } from 'node:process'
 import { hash } from 'bcryptjs'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, expect, it } from 'vitest'
 import { basic, bearer } from '../helpers/access.ts'
 import { administered } from '../helpers/administered.ts'
 import { type HttpRequest, send } from '../helpers/http.ts'
 import { mediaTypes } from '../helpers/images.ts'
+import { describeUnless, needsOwnServer } from '../helpers/obstacles.ts'
 import { primaryOf } from '../helpers/processes.ts'
 import { type ServerOptions, startServer, type TestServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
@@ -58,9 +59,7 @@ const index: HttpRequest = {
   body: JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.oci.index, manifests: [] }),
 }
 
-const isOurs = process.env.TEST_REGISTRY === undefined
-
-describe.skipIf(!isOurs)('a server', () => {
+describeUnless(needsOwnServer(), 'a server', () => {
   it('lets users of a password file and jobs with tokens of their platform log in', async () => {
     const { publicKey, privateKey } = await generateKeyPair('ES256')
     const keys = [{ ...(await exportJWK(publicKey)), kid: 'k', alg: 'ES256' }]

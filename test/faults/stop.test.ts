@@ -8,15 +8,15 @@ import { kill } from 'node:process'
 import { createInterface } from 'node:readline'
 import { expect, it } from 'vitest'
 import { content, fetched } from '../helpers/blob.ts'
+import { itUnless, needsPrograms } from '../helpers/obstacles.ts'
 import { isAlive, primaryOf, workersOf } from '../helpers/processes.ts'
-import { findProgram, leashed } from '../helpers/programs.ts'
+import { leashed } from '../helpers/programs.ts'
 import { startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
 import { append, finishUrl, slowRequest, startUpload, uploadStatus } from '../helpers/upload.ts'
 
 const MiB = 1024 * 1024
 const program = join(import.meta.dirname, '../../cli/main.ts')
-const script = findProgram('script')
 
 /** Whether anybody still accepts connections there. */
 async function accepts(address: string): Promise<boolean> {
@@ -77,12 +77,13 @@ it('says last that it has stopped, and how many requests were cut off', async ()
   expect(server.log.at(-1)).toMatchObject({ msg: 'stopped', pid: server.pid, unfinished: 0 })
 })
 
-it.skipIf(script === undefined)(
+itUnless(
+  needsPrograms(['script']),
   'tells a terminal what it waits for, and stops at once when asked again',
   async () => {
     const data = await mkdtemp(join(tmpdir(), 'slipway-terminal-'))
     const command = `exec ${process.execPath} ${program} serve --listen 127.0.0.1:0 --data ${data}`
-    const [first, ...rest] = leashed([script ?? '', '--quiet', '--command', command, '/dev/null'])
+    const [first, ...rest] = leashed(['script', '--quiet', '--command', command, '/dev/null'])
     const terminal = spawn(first, rest, { stdio: ['pipe', 'pipe', 'ignore'] })
     const lines: string[] = []
     createInterface({ input: terminal.stdout }).on('line', line => lines.push(line.trim()))

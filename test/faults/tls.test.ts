@@ -12,7 +12,9 @@ import { raw } from '../helpers/requests.ts'
 import { startServer, type TestServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
 
-const [first, second, third] = await Promise.all([selfSigned(), selfSigned(), selfSigned()])
+const first = selfSigned()
+const second = selfSigned()
+const third = selfSigned()
 const folder = await mkdtemp(join(tmpdir(), 'slipway-tls-'))
 afterAll(() => rm(folder, { recursive: true }))
 const at = (name: string) => join(folder, name)
@@ -42,9 +44,8 @@ async function serves({ address }: TestServer, { cert }: TestCertificate): Promi
 const count = ({ log }: TestServer, message: string) => log.filter(line => line.msg === message).length
 const faultsIn = ({ log }: TestServer, message: string) => log.findLast(line => line.msg === message)?.faults
 
-describe.skipIf(!first || !second || !third)('a server with TLS', () => {
+describe('a server with TLS', () => {
   it('takes a new certificate as its files change, and keeps the old one where they are broken', async () => {
-    if (!first || !second || !third) return
     await install(first)
     await install(third, 'b')
     const config = at('slipway.yaml')
@@ -87,7 +88,6 @@ describe.skipIf(!first || !second || !third)('a server with TLS', () => {
   })
 
   it('speaks plainly on a unix socket', async () => {
-    if (!first) return
     await install(first)
     const args = ['--listen', `unix:${at('socket')}`, '--config', at('unix.yaml')]
     await writeFile(at('unix.yaml'), 'workers: 1\ntls: { cert: a.crt, key: a.key }\n')

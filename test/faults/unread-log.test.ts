@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { expect, it } from 'vitest'
-import { findProgram, leashed } from '../helpers/programs.ts'
+import { itUnless, needsPrograms } from '../helpers/obstacles.ts'
+import { leashed } from '../helpers/programs.ts'
 import { startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
 
 const program = join(import.meta.dirname, '../../cli/main.ts')
-const script = findProgram('script')
 
 it('serves on, and stops as it should, when nobody reads its log any more', async () => {
   const data = await mkdtemp(join(tmpdir(), 'slipway-unread-'))
@@ -35,10 +35,10 @@ it('serves on, and stops as it should, when nobody reads its log any more', asyn
   }
 })
 
-it.skipIf(script === undefined)('ends with the terminal that it was started in', async () => {
+itUnless(needsPrograms(['script']), 'ends with the terminal that it was started in', async () => {
   const data = await mkdtemp(join(tmpdir(), 'slipway-terminal-'))
   const command = `exec ${process.execPath} ${program} serve --listen 127.0.0.1:0 --data ${data}`
-  const [first, ...rest] = leashed([script ?? '', '--quiet', '--command', command, '/dev/null'])
+  const [first, ...rest] = leashed(['script', '--quiet', '--command', command, '/dev/null'])
   const terminal = spawn(first, rest, { stdio: ['ignore', 'pipe', 'ignore'] })
   try {
     for await (const line of createInterface({ input: terminal.stdout })) if (/^try /.test(line)) break

@@ -108,6 +108,15 @@ export function multiArch({ annotations, ...options }: IndexOptions): Image {
   return { ...jsonContent(types.index, index, options.algorithm), blobs: [], children }
 }
 
+/** An index of nothing, which can be pushed without anything else. */
+export const emptyIndex = (text: string): Content =>
+  jsonContent(mediaTypes.oci.index, {
+    schemaVersion: 2,
+    mediaType: mediaTypes.oci.index,
+    manifests: [],
+    annotations: { text },
+  })
+
 /** An artifact of one small file that says something about `subject`. */
 export function artifact(subject: Content, artifactType: string, text: string): Image {
   const config = content(emptyConfig, Buffer.from('{}'))

@@ -25,6 +25,9 @@ export function descriptorsOf(pid: number): readonly string[] {
   )
 }
 
+/** How many files and sockets this process has open. */
+export const openDescriptors = () => readdirSync('/proc/self/fd').length
+
 /** Memory that a process alone keeps, in bytes: pages of files that it maps do not count. */
 export function privateBytes(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import { compiledOnce } from './programs.ts'
 
 const program = fileURLToPath(new URL('../../cli/slipway.js', import.meta.url))
 
@@ -17,13 +18,13 @@ export interface RunOptions {
   readonly input?: string
 }
 
-/** Runs `slipway` to its end, with nothing in its environment but what is given. */
+/** Runs `slipway` to its end, with nothing in its environment that it reads but what is given. */
 export async function slipway(
   args: readonly string[],
   { cwd, env = {}, input = '' }: RunOptions = {},
 ): Promise<Ended> {
   const child = spawn(process.execPath, [program, ...args], {
-    env: { ...env },
+    env: { ...compiledOnce, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
     // Twenty at once on a busy machine take longer than one.
     timeout: 45_000,

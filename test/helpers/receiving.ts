@@ -3,9 +3,8 @@ import { mkdtempDisposable } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect } from 'vitest'
+import { afterAll, beforeEach, expect } from 'vitest'
 import { type FileReceiver, fileReceiver, type Reception } from '../../kernel/receiver.ts'
-import { loadSyscalls } from '../../kernel/syscalls.ts'
 import type { Digest } from '../../oci/names.ts'
 import { openFolder } from '../../storage/open.ts'
 import { chunked } from './chunked.ts'
@@ -15,10 +14,6 @@ import { type RegistryOverrides, startRegistry, type TestRegistry } from './regi
 import { ask } from './requests.ts'
 import { until } from './until.ts'
 
-const availability = await loadSyscalls()
-/** Why nothing can be received here; undefined where it can. */
-export const missing = 'missing' in availability ? availability.missing : undefined
-
 export interface Receiving extends TestRegistry {
   readonly folder: string
   /** The bodies that were taken away from Node, in their order. */
@@ -27,7 +22,15 @@ export interface Receiving extends TestRegistry {
   beside(overrides: RegistryOverrides): Promise<TestRegistry>
 }
 
-export async function startReceiving(): Promise<Receiving> {
+/** One for all tests of a file; what was taken is forgotten before each. */
+export async function receivingForAll(): Promise<Receiving> {
+  const registry = await startReceiving()
+  beforeEach(() => void registry.taken.splice(0))
+  afterAll(() => registry[Symbol.asyncDispose]())
+  return registry
+}
+
+async function startReceiving(): Promise<Receiving> {
   const folder = await mkdtempDisposable(join(tmpdir(), 'slipway-test-'))
   const { store, close } = await openFolder(join(folder.path, 'data'), 'server', { durability: 'relaxed' })
   const kernel = fileReceiver(() => {})
@@ -124,9 +127,11 @@ export async function resume(registry: TestRegistry, location: string, bytes: Bu
   return answer?.headers.location ?? ''
 }
 
-/** What comes on a connection until it ends. */
-export function untilClosed(socket: Socket): Promise<Buffer> {
+/** What is answered on a connection until it ends. */
+export function answerTo(socket: Socket): Promise<string> {
   const received: Buffer[] = []
   socket.on('data', (chunk: Buffer) => received.push(chunk))
-  return new Promise(resolve => socket.once('close', () => resolve(Buffer.concat(received))))
+  return new Promise(resolve =>
+    socket.once('close', () => resolve(Buffer.concat(received).toString('latin1'))),
+  )
 }

@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { isRoot } from './obstacles.ts'
 import { leashed } from './programs.ts'
 
 export interface RunOptions {
@@ -89,10 +90,6 @@ export async function openSandbox(): Promise<Sandbox> {
 
     [Symbol.asyncDispose]: () => rm(root, { recursive: true, force: true, maxRetries: 3 }),
   }
-}
-
-export function isRoot(): boolean {
-  return process.getuid?.() === 0
 }
 
 async function until(isReady: () => Promise<boolean>, child: ChildProcess): Promise<void> {

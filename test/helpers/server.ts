@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { leashed } from './programs.ts'
+import { compiledOnce, leashed } from './programs.ts'
 
 /** One line of the server's log, as it was printed. */
 export interface LogLine {
@@ -47,7 +47,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   const [first, ...rest] = leashed([process.execPath, ...args])
   const child = spawn(first, rest, {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...options.env },
+    env: { ...process.env, ...compiledOnce, ...options.env },
   })
   const exited = once(child, 'exit')
   const stop = async () => {

@@ -11,6 +11,23 @@ export interface Given extends Pick<LoadOptions, 'env' | 'flags'> {
   readonly files?: Readonly<Record<string, string>>
 }
 
+/** What settings are where nothing is said, but for the address and the folder. */
+export const usualSettings = {
+  tls: {},
+  insecure: false,
+  workers: 'auto',
+  durability: 'full',
+  sparse: 'index',
+  login: {},
+  groups: {},
+  access: [],
+  protect: [],
+  workloads: {},
+  tokens: { maxTtlMs: 31_536_000_000, defaultTtlMs: 7_776_000_000 },
+  limits: { manifestBytes: 4_194_304, uploadsPerUser: 100, uploadTtlMs: 86_400_000 },
+  log: { level: 'info' },
+}
+
 /** Loads settings in a folder that has what is given and nothing else, with an environment alike. */
 export function load({
   yaml,

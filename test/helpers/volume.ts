@@ -4,9 +4,7 @@ import { mkdtemp, rm, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { test } from 'vitest'
-import { findProgram } from './programs.ts'
-import { isRoot } from './sandbox.ts'
+import { itUnless, needsPrograms } from './obstacles.ts'
 
 const run = promisify(execFile)
 
@@ -37,17 +35,6 @@ export async function mountVolume(bytes: number): Promise<Volume> {
   }
 }
 
-/** A test that mounts. Skipped with the reason where that cannot be done, and failed where CI is set. */
-export function itMounts(behaviour: string, body: () => Promise<void>): void {
-  const obstacle = obstacleToMounts()
-  test(behaviour, async ({ skip }) => {
-    if (obstacle === undefined) return body()
-    if (process.env.CI) throw new Error(obstacle)
-    skip(obstacle)
-  })
-}
-
-function obstacleToMounts(): string | undefined {
-  if (!findProgram('mount')) return 'mount is not installed: apt-get install mount'
-  return isRoot() ? undefined : 'full and read-only disks are tested only as root: sudo npm test'
-}
+/** A test that mounts. */
+export const itMounts = (behaviour: string, body: () => Promise<void>) =>
+  itUnless(needsPrograms(['mount']), behaviour, body)

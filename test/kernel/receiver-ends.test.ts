@@ -1,37 +1,25 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync } from 'node:fs'
-import { mkdtempDisposable } from 'node:fs/promises'
+import { closeSync, mkdtempDisposableSync, openSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Worker } from 'node:worker_threads'
-import { afterAll, describe, expect, it, vi } from 'vitest'
-import { loadSyscalls } from '../../kernel/syscalls.ts'
+import { expect, it, vi } from 'vitest'
 import { chunked } from '../helpers/chunked.ts'
 import { randomBytes } from '../helpers/images.ts'
-import {
-  inChunks,
-  inOne,
-  nothing,
-  openDescriptors,
-  pair,
-  reception,
-  started,
-  target,
-} from '../helpers/reception.ts'
+import { describeUnless, needsSyscalls } from '../helpers/obstacles.ts'
+import { pair } from '../helpers/pair.ts'
+import { openDescriptors } from '../helpers/processes.ts'
+import { inChunks, inOne, nothing, reception, started, target } from '../helpers/reception.ts'
 import { until } from '../helpers/until.ts'
+import { io } from '../helpers/waiting.ts'
 
 const MIB = 1024 * 1024
 const bytes = randomBytes('receiver', 8 * MIB)
-const folder = await mkdtempDisposable(join(tmpdir(), 'slipway-test-'))
-const io = { signal: new AbortController().signal }
-const availability = await loadSyscalls()
 
-afterAll(() => folder[Symbol.asyncDispose]())
-
-describe.skipIf('missing' in availability)('a file receiver that cannot go on', () => {
+describeUnless(await needsSyscalls(), 'a file receiver that cannot go on', () => {
   it.for([
     ['ends', (far: Socket) => far.end()],
     ['resets the connection', (far: Socket) => far.resetAndDestroy()],
@@ -39,7 +27,7 @@ describe.skipIf('missing' in availability)('a file receiver that cannot go on', 
     await using receiver = started()
     for (const framing of [inOne(2 * MIB), inChunks]) {
       await using from = await pair()
-      using file = target(folder.path)
+      using file = target()
       const body = framing === inChunks ? chunked(bytes, 1000) : bytes
       const receiving = receiver.receive(from.fd, reception(file.fd, { framing }), io)
       from.far.write(body.subarray(0, MIB))
@@ -59,7 +47,7 @@ describe.skipIf('missing' in availability)('a file receiver that cannot go on', 
   it('cuts off a sender that says nothing', async () => {
     await using receiver = started()
     await using from = await pair()
-    using file = target(folder.path)
+    using file = target()
     from.far.write('5\r\nab')
     const pace = { idleMs: 100, bytesPerSecond: 0 }
     const receiving = receiver.receive(from.fd, reception(file.fd, { pace }), io)
@@ -71,8 +59,8 @@ describe.skipIf('missing' in availability)('a file receiver that cannot go on', 
     await using receiver = started()
     await using slow = await pair()
     await using steady = await pair()
-    using dripped = target(folder.path)
-    using poured = target(folder.path)
+    using dripped = target()
+    using poured = target()
     const pace = { idleMs: 100, bytesPerSecond: 10_000 }
     const drip = setInterval(() => {
       slow.far.write('1\r\nx\r\n')
@@ -94,7 +82,7 @@ describe.skipIf('missing' in availability)('a file receiver that cannot go on', 
   it('stops when it is told to, and says why', async () => {
     await using receiver = started()
     await using from = await pair()
-    using file = target(folder.path)
+    using file = target()
     const stop = new AbortController()
     from.far.write(bytes.subarray(0, 1000))
     const receiving = receiver.receive(from.fd, reception(file.fd, { framing: inOne(2000) }), stop)
@@ -109,7 +97,7 @@ describe.skipIf('missing' in availability)('a file receiver that cannot go on', 
   it('reads nothing for a signal that has aborted', async () => {
     await using receiver = started()
     await using from = await pair()
-    using file = target(folder.path)
+    using file = target()
     const signal = AbortSignal.abort(new Error('too late'))
     const late = receiver.receive(from.fd, reception(file.fd, { first: bytes }), { signal })
     await expect(late).rejects.toBe(signal.reason)
@@ -139,7 +127,7 @@ describe.skipIf('missing' in availability)('a file receiver that cannot go on', 
   ] as const)('refuses chunks that are none: %s', async ([, body, least]) => {
     await using receiver = started()
     await using from = await pair()
-    using file = target(folder.path)
+    using file = target()
     from.far.write(body, 'latin1')
     const failure = await receiver.receive(from.fd, reception(file.fd, {}), io).catch(error => error)
     const content = await file.content()
@@ -151,7 +139,7 @@ describe.skipIf('missing' in availability)('a file receiver that cannot go on', 
   it('survives descriptors that are none', async () => {
     await using receiver = started()
     await using from = await pair()
-    using file = target(folder.path)
+    using file = target()
     from.far.write(bytes.subarray(0, 10))
     const framing = inOne(10)
     const none = { code: 'EBADF', moved: 0 }
@@ -173,7 +161,7 @@ describe.skipIf('missing' in availability)('a file receiver that cannot go on', 
       await using receiver = started()
       const one = async (_: unknown, index: number) => {
         await using from = await pair()
-        using file = target(folder.path)
+        using file = target()
         const stop = new AbortController()
         const receiving = receiver.receive(from.fd, reception(file.fd, {}), stop)
         const failed = expect(receiving).rejects.toBeInstanceOf(Error)
@@ -192,7 +180,7 @@ describe.skipIf('missing' in availability)('a file receiver that cannot go on', 
   it('goes on with its own descriptor when the socket is closed here, until it is told to stop', async () => {
     await using receiver = started()
     await using from = await pair()
-    using file = target(folder.path)
+    using file = target()
     const stop = new AbortController()
     from.far.write('5\r\nab')
     const receiving = receiver.receive(from.fd, reception(file.fd, {}), stop)
@@ -213,7 +201,7 @@ describe.skipIf('missing' in availability)('a file receiver that cannot go on', 
   it('takes no other socket for one that is closed while the thread starts', async () => {
     await using receiver = started()
     await using from = await pair()
-    using file = target(folder.path)
+    using file = target()
     const receiving = receiver.receive(from.fd, reception(file.fd, {}), io)
     const rejected = expect(receiving).rejects.toMatchObject({ code: 'ECONNRESET', moved: 0 })
     from.near.destroy()
@@ -227,7 +215,7 @@ describe.skipIf('missing' in availability)('a file receiver that cannot go on', 
 
   it('rejects what is in flight, and all that follows, when it is closed', async () => {
     await using from = await pair()
-    using file = target(folder.path)
+    using file = target()
     const before = openDescriptors()
     const receiver = started()
     from.far.write('5\r\nab')
@@ -242,7 +230,7 @@ describe.skipIf('missing' in availability)('a file receiver that cannot go on', 
 
   it('starts no thread once it is closed', async () => {
     await using from = await pair()
-    using file = target(folder.path)
+    using file = target()
     const onThread = vi.fn()
     process.once('worker', onThread)
     const receiver = started()
@@ -254,7 +242,7 @@ describe.skipIf('missing' in availability)('a file receiver that cannot go on', 
 
   it('reports a thread that is lost once, and rejects like a closed one', async () => {
     await using from = await pair()
-    using file = target(folder.path)
+    using file = target()
     const before = openDescriptors()
     const thread = new Promise<Worker>(resolve => process.once('worker', resolve))
     const onLost = vi.fn()
@@ -273,6 +261,7 @@ describe.skipIf('missing' in availability)('a file receiver that cannot go on', 
 
   it.for(['', 'process.exit()'])('lets the process end: %j', async last => {
     const module = new URL('../../kernel/receiver.ts', import.meta.url)
+    using folder = mkdtempDisposableSync(join(tmpdir(), 'slipway-test-'))
     const path = join(folder.path, 'left')
     const script = `
       import { openSync } from 'node:fs'

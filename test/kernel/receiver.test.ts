@@ -1,31 +1,17 @@
-import { mkdtempDisposable } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, describe, expect, it, vi } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { chunkedStart, readChunked } from '../../kernel/chunked.ts'
-import { loadSyscalls } from '../../kernel/syscalls.ts'
 import { chunked } from '../helpers/chunked.ts'
 import { randomBytes } from '../helpers/images.ts'
-import {
-  hashOf,
-  inChunks,
-  inOne,
-  openDescriptors,
-  pair,
-  reception,
-  started,
-  target,
-} from '../helpers/reception.ts'
+import { describeUnless, needsSyscalls } from '../helpers/obstacles.ts'
+import { pair } from '../helpers/pair.ts'
+import { openDescriptors } from '../helpers/processes.ts'
+import { hashOf, inChunks, inOne, reception, started, target } from '../helpers/reception.ts'
+import { io } from '../helpers/waiting.ts'
 
 const MIB = 1024 * 1024
 const bytes = randomBytes('receiver', 8 * MIB)
-const folder = await mkdtempDisposable(join(tmpdir(), 'slipway-test-'))
-const io = { signal: new AbortController().signal }
-const availability = await loadSyscalls()
 
-afterAll(() => folder[Symbol.asyncDispose]())
-
-describe.skipIf('missing' in availability)('a file receiver', () => {
+describeUnless(await needsSyscalls(), 'a file receiver', () => {
   it.for([
     [inOne(bytes.length), bytes, 'sha256'],
     [inOne(bytes.length), bytes, 'sha512'],
@@ -36,7 +22,7 @@ describe.skipIf('missing' in availability)('a file receiver', () => {
   ] as const)('writes and hashes a body: %#', async ([framing, body, algorithm]) => {
     await using receiver = started()
     await using from = await pair()
-    using file = target(folder.path)
+    using file = target()
     from.far.write(body)
     const received = await receiver.receive(from.fd, reception(file.fd, { framing, algorithm }), io)
     expect(received).toEqual({ bytes: bytes.length, digest: hashOf(bytes, algorithm) })
@@ -46,7 +32,7 @@ describe.skipIf('missing' in availability)('a file receiver', () => {
   it('writes and hashes chunks of a byte each', async () => {
     await using receiver = started()
     await using from = await pair()
-    using file = target(folder.path)
+    using file = target()
     const content = bytes.subarray(0, 300_000)
     from.far.write(chunked(content, 1))
     expect(await receiver.receive(from.fd, reception(file.fd, {}), io)).toEqual({
@@ -62,7 +48,7 @@ describe.skipIf('missing' in availability)('a file receiver', () => {
     const framed = chunked(content, 16)
     for (let cut = 0; cut < framed.length; cut++) {
       await using from = await pair()
-      using file = target(folder.path)
+      using file = target()
       const head = framed.subarray(0, cut)
       const parts: Buffer[] = []
       const place = readChunked(chunkedStart, head, (start, end) => parts.push(head.subarray(start, end)))
@@ -79,7 +65,7 @@ describe.skipIf('missing' in availability)('a file receiver', () => {
   it('writes from a position on, and hashes and counts what it writes', async () => {
     await using receiver = started()
     await using from = await pair()
-    using file = target(folder.path)
+    using file = target()
     from.far.write(bytes.subarray(10, MIB))
     const first = bytes.subarray(0, 10)
     const framing = inOne(MIB - 10)
@@ -94,7 +80,7 @@ describe.skipIf('missing' in availability)('a file receiver', () => {
   ] as const)('waits for nothing when a body %s has been read to its end', async ([, framing]) => {
     await using receiver = started()
     await using from = await pair()
-    using file = target(folder.path)
+    using file = target()
     const first = bytes.subarray(0, 100)
     const received = await receiver.receive(from.fd, reception(file.fd, { first, framing }), io)
     expect(received).toEqual({ bytes: 100, digest: hashOf(first) })
@@ -105,7 +91,7 @@ describe.skipIf('missing' in availability)('a file receiver', () => {
   it('leaves what is behind a body of a given length to the next reader, and both descriptors open', async () => {
     await using receiver = started()
     await using from = await pair()
-    using file = target(folder.path)
+    using file = target()
     for (const start of [0, 1000]) {
       from.far.write(bytes.subarray(start, start + 1000))
       const framing = inOne(1000)
@@ -122,7 +108,7 @@ describe.skipIf('missing' in availability)('a file receiver', () => {
       await using receiver = started()
       const one = async (_: unknown, index: number) => {
         await using from = await pair()
-        using file = target(folder.path)
+        using file = target()
         const content = bytes.subarray(index * 1001, index * 1001 + 2 * MIB + index)
         const framed = index % 2 === 0
         from.far.write(framed ? chunked(content, 32 * 1024) : content)

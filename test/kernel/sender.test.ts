@@ -1,29 +1,28 @@
 import { execFile } from 'node:child_process'
 import { randomFillSync } from 'node:crypto'
 import { once } from 'node:events'
-import { closeSync, openSync, readdirSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { mkdtempDisposable, writeFile } from 'node:fs/promises'
-import { connect, createServer, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Worker } from 'node:worker_threads'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { type FileSender, startFileSender } from '../../kernel/sender.ts'
+import { describeUnless, needsSyscalls } from '../helpers/obstacles.ts'
+import { pair } from '../helpers/pair.ts'
+import { openDescriptors } from '../helpers/processes.ts'
+import { io } from '../helpers/waiting.ts'
 
 const MIB = 1024 * 1024
 const SIZE = 64 * MIB
 const bytes = randomFillSync(Buffer.allocUnsafe(SIZE))
 const folder = await mkdtempDisposable(join(tmpdir(), 'slipway-test-'))
 const path = join(folder.path, 'content')
-const io = { signal: new AbortController().signal }
-const availability = await startFileSender(() => {})
-if ('sender' in availability) await availability.sender.close()
 
 beforeAll(() => writeFile(path, bytes))
 afterAll(() => folder[Symbol.asyncDispose]())
-
-const openDescriptors = () => readdirSync('/proc/self/fd').length
 
 async function started(
   onLost: (cause: Error) => void = () => {},
@@ -34,35 +33,9 @@ async function started(
   return { ...result.sender, [Symbol.asyncDispose]: () => result.sender.close() }
 }
 
-interface Pair extends AsyncDisposable {
-  readonly fd: number
-  readonly near: Socket
-  readonly far: Socket
-}
-
-/** Two ends of one TCP connection; the near one is what a server has. */
-async function pair(): Promise<Pair> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new TypeError('not a TCP server')
-  const far = connect(address.port)
-  const [near]: Socket[] = await once(server, 'connection')
-  if (near === undefined) throw new TypeError('no connection')
-  for (const socket of [near, far]) socket.on('error', () => {})
-  // The same private field that the server reads.
-  const { fd } = (near as unknown as { _handle: { fd: number } })._handle
-  return {
-    fd,
-    near,
-    far,
-    async [Symbol.asyncDispose]() {
-      near.destroy()
-      far.destroy()
-      server.close()
-      await once(server, 'close')
-    },
-  }
+async function opened() {
+  const both = await pair()
+  return { ...both, fd: both.fd() ?? -1 }
 }
 
 function openContent(): Disposable & { readonly fd: number } {
@@ -81,10 +54,10 @@ async function take(socket: Socket, size: number): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
-describe.skipIf('missing' in availability)('a file sender', () => {
+describeUnless(await needsSyscalls(), 'a file sender', () => {
   it('sends range after range, and leaves both descriptors open', async () => {
     await using sender = await started()
-    await using to = await pair()
+    await using to = await opened()
     using file = openContent()
     for (const [start, end] of [
       [0, SIZE],
@@ -102,7 +75,7 @@ describe.skipIf('missing' in availability)('a file sender', () => {
 
   it('says how far it came when the file is too short', async () => {
     await using sender = await started()
-    await using to = await pair()
+    await using to = await opened()
     using file = openContent()
     to.far.resume()
     const sending = sender.send(to.fd, file.fd, SIZE - 3 * MIB, SIZE + 1, io)
@@ -111,7 +84,7 @@ describe.skipIf('missing' in availability)('a file sender', () => {
 
   it('survives descriptors that are none', async () => {
     await using sender = await started()
-    await using to = await pair()
+    await using to = await opened()
     using file = openContent()
     await expect(sender.send(to.fd, 999_999, 0, 10, io)).rejects.toMatchObject({
       code: 'EBADF',
@@ -128,7 +101,7 @@ describe.skipIf('missing' in availability)('a file sender', () => {
 
   it('notices that the client is gone', async () => {
     await using sender = await started()
-    await using to = await pair()
+    await using to = await opened()
     using file = openContent()
     const sending = sender.send(to.fd, file.fd, 0, SIZE, io)
     to.far.resetAndDestroy()
@@ -137,7 +110,7 @@ describe.skipIf('missing' in availability)('a file sender', () => {
 
   it('gives up a client that takes nothing, and says how far it came', async () => {
     await using sender = await started(() => {}, 100)
-    await using to = await pair()
+    await using to = await opened()
     using file = openContent()
     to.far.pause()
     const sending = sender.send(to.fd, file.fd, 0, SIZE, io)
@@ -151,7 +124,7 @@ describe.skipIf('missing' in availability)('a file sender', () => {
 
   it('goes on with its own descriptor when the socket is closed here, until it is told to stop', async () => {
     await using sender = await started()
-    await using to = await pair()
+    await using to = await opened()
     using file = openContent()
     const stop = new AbortController()
     const sending = sender.send(to.fd, file.fd, 0, SIZE, stop)
@@ -163,7 +136,7 @@ describe.skipIf('missing' in availability)('a file sender', () => {
 
   it('sends nothing for a signal that has aborted', async () => {
     await using sender = await started()
-    await using to = await pair()
+    await using to = await opened()
     using file = openContent()
     const signal = AbortSignal.abort(new Error('too late'))
     await expect(sender.send(to.fd, file.fd, 0, SIZE, { signal })).rejects.toBe(signal.reason)
@@ -172,7 +145,7 @@ describe.skipIf('missing' in availability)('a file sender', () => {
   })
 
   it('rejects what is in flight, and all that follows, when it is closed', async () => {
-    await using to = await pair()
+    await using to = await opened()
     using file = openContent()
     const before = openDescriptors()
     const sender = await started()
@@ -185,7 +158,7 @@ describe.skipIf('missing' in availability)('a file sender', () => {
   })
 
   it('reports a thread that is lost, and rejects like a closed one', async () => {
-    await using to = await pair()
+    await using to = await opened()
     using file = openContent()
     const thread = new Promise<Worker>(resolve => process.once('worker', resolve))
     const lost = Promise.withResolvers<Error>()

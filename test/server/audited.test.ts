@@ -5,27 +5,13 @@ import { journal } from '../../storage/journal.ts'
 import { memoryStore } from '../../storage/memory.ts'
 import { apiToken, password, storedProtections, storedRules, storedUser } from '../helpers/access.ts'
 import { type Guarded, guarded } from '../helpers/guarded.ts'
-import { type Content, digest, mediaTypes } from '../helpers/images.ts'
+import { type Content, digest, emptyIndex, mediaTypes } from '../helpers/images.ts'
 import { pushBlob, repo } from '../helpers/local-registry.ts'
 import { name } from '../helpers/principals.ts'
 import { io } from '../helpers/waiting.ts'
 
-const index = (text: string): Content => {
-  const bytes = Buffer.from(
-    JSON.stringify({
-      schemaVersion: 2,
-      mediaType: mediaTypes.oci.index,
-      manifests: [],
-      annotations: { text },
-    }),
-  )
-  return {
-    bytes,
-    descriptor: { mediaType: mediaTypes.oci.index, digest: digest(bytes), size: bytes.length },
-  }
-}
-const first = index('first')
-const second = index('second')
+const first = emptyIndex('first')
+const second = emptyIndex('second')
 const blob = Buffer.from('blob')
 const root = storedUser('root', { groups: [name('administrators')] })
 

@@ -1,6 +1,7 @@
 /** Every operation, by everybody, on every kind of repository: what is answered, against an oracle of a few lines. */
 import { expect, it } from 'vitest'
 import type { RepositoryName } from '../../oci/names.ts'
+import { noAccessSettings } from '../../server/access-control.ts'
 import { requiredPermission } from '../../server/operations.ts'
 import { memoryStore } from '../../storage/memory.ts'
 import { inParallel } from '../../storage/record.ts'
@@ -17,7 +18,7 @@ import {
   storedUser,
 } from '../helpers/access.ts'
 import { send } from '../helpers/http.ts'
-import { type Content, digest, mediaTypes } from '../helpers/images.ts'
+import { digest, emptyIndex } from '../helpers/images.ts'
 import { pushBlob, pushManifest, registryOver, repo, tag } from '../helpers/local-registry.ts'
 import { name, user } from '../helpers/principals.ts'
 import { startRegistry } from '../helpers/registry.ts'
@@ -37,32 +38,14 @@ function oracle(row: Row, request: Request, state: State): string {
 }
 
 const bytesOf = (bytes: Buffer) => ({ bytes, digest: digest(bytes) })
-const index = (text: string) =>
-  bytesOf(
-    Buffer.from(
-      JSON.stringify({
-        schemaVersion: 2,
-        mediaType: mediaTypes.oci.index,
-        manifests: [],
-        annotations: { text },
-      }),
-    ),
-  )
+const firstManifest = emptyIndex('first')
 const objects = {
   blob: bytesOf(Buffer.from('a blob')),
   other: bytesOf(Buffer.from('another blob')),
-  first: index('first'),
-  second: index('second'),
+  first: bytesOf(firstManifest.bytes),
+  second: bytesOf(emptyIndex('second').bytes),
 }
 const requests = requestsFor(objects)
-const firstManifest: Content = {
-  bytes: objects.first.bytes,
-  descriptor: {
-    mediaType: mediaTypes.oci.index,
-    digest: objects.first.digest,
-    size: objects.first.bytes.length,
-  },
-}
 
 const robot = apiToken('robot:ci')
 const ceiled = apiToken('robot:ci', { ceiling: ['pull **'] })
@@ -260,11 +243,4 @@ const state = {
   protections: storedProtections(...protections),
 }
 
-const configured = {
-  groups: new Map(),
-  rules: [],
-  protections: [],
-  htpasswd: new Map(),
-  workloads: [name('gha')],
-  isExposed: false,
-}
+const configured = { ...noAccessSettings, workloads: [name('gha')] }

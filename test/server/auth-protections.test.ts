@@ -2,26 +2,12 @@
 import { expect, it } from 'vitest'
 import { storedProtections, storedUser } from '../helpers/access.ts'
 import { type Guarded, guarded } from '../helpers/guarded.ts'
-import { type Content, digest, mediaTypes } from '../helpers/images.ts'
+import { type Content, digest, emptyIndex, mediaTypes } from '../helpers/images.ts'
 import { pushBlob, pushManifest, repo, tag } from '../helpers/local-registry.ts'
 import { name } from '../helpers/principals.ts'
 
-const index = (text: string): Content => {
-  const bytes = Buffer.from(
-    JSON.stringify({
-      schemaVersion: 2,
-      mediaType: mediaTypes.oci.index,
-      manifests: [],
-      annotations: { text },
-    }),
-  )
-  return {
-    bytes,
-    descriptor: { mediaType: mediaTypes.oci.index, digest: digest(bytes), size: bytes.length },
-  }
-}
-const first = index('first')
-const second = index('second')
+const first = emptyIndex('first')
+const second = emptyIndex('second')
 const blob = Buffer.from('blob')
 const app = repo('prod/app')
 
@@ -89,7 +75,7 @@ it('lets one of two make an immutable tag, and no two', async () => {
   await using registry = await protectedBy('immutable prod/**')
   const answers = await Promise.all(
     Array.from({ length: 12 }, (_, at) => {
-      const { bytes } = index(`racer ${at}`)
+      const { bytes } = emptyIndex(`racer ${at}`)
       return registry.as('root', '/v2/prod/app/manifests/v3', {
         method: 'PUT',
         headers: { 'Content-Type': mediaTypes.oci.index },

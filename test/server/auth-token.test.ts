@@ -1,6 +1,7 @@
 /** The token server as clients use it (auth-security 1.2 to 1.6, 1.13). */
 import { createLocalJWKSet, decodeJwt, jwtVerify } from 'jose'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { noAccessSettings } from '../../server/access-control.ts'
 import {
   apiToken,
   basic,
@@ -39,14 +40,7 @@ beforeAll(async () => {
 })
 afterAll(() => registry[Symbol.asyncDispose]())
 
-const configured = {
-  groups: new Map(),
-  rules: [],
-  protections: [],
-  htpasswd: new Map(),
-  workloads: [name('gha')],
-  isExposed: false,
-}
+const configured = { ...noAccessSettings, workloads: [name('gha')] }
 const bob = basic('bob', password)
 
 interface Token {

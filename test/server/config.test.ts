@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 
 import { reloadable, reloaded, settingChanges, settingList, workerCount } from '../../server/config.ts'
 
-import { faults, load } from '../helpers/settings.ts'
+import { faults, load, usualSettings } from '../helpers/settings.ts'
 
 const tcp = (host: string, port: number) => ({ kind: 'tcp', host, port })
 const fiveThousand = tcp('127.0.0.1', 5000)
@@ -16,21 +16,9 @@ it('needs no configuration', () => {
   const { cwd, where, ...loaded } = load()
   expect(loaded).toEqual({
     settings: {
+      ...usualSettings,
       listen: [fiveThousand],
-      tls: {},
-      insecure: false,
       data: join(cwd, 'data'),
-      workers: 'auto',
-      durability: 'full',
-      sparse: 'index',
-      login: {},
-      groups: {},
-      access: [],
-      protect: [],
-      workloads: {},
-      tokens: { maxTtlMs: 31_536_000_000, defaultTtlMs: 7_776_000_000 },
-      limits: { manifestBytes: 4_194_304, uploadsPerUser: 100, uploadTtlMs: 86_400_000 },
-      log: { level: 'info' },
     },
     sources: new Map(),
     file: undefined,

@@ -1,25 +1,25 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import type { Worker } from 'node:worker_threads'
-import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { fileReceiver } from '../../kernel/receiver.ts'
 import { chunked } from '../helpers/chunked.ts'
 import { converse } from '../helpers/converse.ts'
 import { digest, randomBytes } from '../helpers/images.ts'
+import { describeUnless, needsSyscalls } from '../helpers/obstacles.ts'
 import {
+  answerTo,
   bytesOf,
   expectUploaded,
   finishing,
   framings,
   head,
   inChunks,
-  missing,
+  receivingForAll,
   resume,
   sizeOf,
-  startReceiving,
   startUpload,
   statuses,
-  untilClosed,
 } from '../helpers/receiving.ts'
 import { ask, closed, codeOf, open } from '../helpers/requests.ts'
 import { until } from '../helpers/until.ts'
@@ -28,17 +28,13 @@ const KiB = 1024
 const MiB = 1024 * 1024
 const BLOCK = 64 * KiB
 
-const registry = await startReceiving()
+const registry = await receivingForAll()
 const { port } = registry
-beforeEach(() => void registry.taken.splice(0))
-afterAll(() => registry[Symbol.asyncDispose]())
-
-const answerTo = async (socket: Socket) => (await untilClosed(socket)).toString('latin1')
 
 const connection = (location: string, ...headers: readonly string[]) =>
   open(port, head(`PATCH ${location}`, ...headers))
 
-describe.skipIf(missing !== undefined)('an upload whose body is broken off', () => {
+describeUnless(await needsSyscalls(), 'an upload whose body is broken off', () => {
   const bytes = randomBytes('broken', 4 * MiB)
 
   it.for([
@@ -166,7 +162,7 @@ describe.skipIf(missing !== undefined)('an upload whose body is broken off', () 
   })
 })
 
-describe.skipIf(missing !== undefined)('a client that is slow', () => {
+describeUnless(await needsSyscalls(), 'a client that is slow', () => {
   it.for(framings)('is cut off with 408, and may go on (a body $framing)', async ({ header, body }) => {
     await using hasty = await registry.beside({ pace: { idleMs: 150 } })
     const bytes = randomBytes('slow', 2 * MiB)

@@ -2,11 +2,13 @@ import { once } from 'node:events'
 import type { NetConnectOpts, Socket } from 'node:net'
 import { join } from 'node:path'
 import { setImmediate as afterOthers } from 'node:timers/promises'
-import { afterAll, beforeEach, describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { chunked } from '../helpers/chunked.ts'
 import { converse, parseAnswers } from '../helpers/converse.ts'
 import { digest, randomBytes } from '../helpers/images.ts'
+import { describeUnless, needsSyscalls } from '../helpers/obstacles.ts'
 import {
+  answerTo,
   bytesOf,
   expectBlob,
   expectUploaded,
@@ -15,11 +17,9 @@ import {
   head,
   inChunks,
   inOne,
-  missing,
-  startReceiving,
+  receivingForAll,
   startUpload,
   statuses,
-  untilClosed,
 } from '../helpers/receiving.ts'
 import { ask, closed, codeOf, open, raw } from '../helpers/requests.ts'
 import { until } from '../helpers/until.ts'
@@ -28,12 +28,8 @@ const KiB = 1024
 const MiB = 1024 * 1024
 const BLOCK = 64 * KiB
 
-const registry = await startReceiving()
+const registry = await receivingForAll()
 const { port } = registry
-beforeEach(() => void registry.taken.splice(0))
-afterAll(() => registry[Symbol.asyncDispose]())
-
-const answerTo = async (socket: Socket) => (await untilClosed(socket)).toString('latin1')
 
 async function send(socket: Socket, ...parts: readonly (string | Buffer)[]): Promise<void> {
   for (const part of parts) {
@@ -47,7 +43,7 @@ async function send(socket: Socket, ...parts: readonly (string | Buffer)[]): Pro
 const connection = (location: string, ...headers: readonly string[]) =>
   open(port, head(`PATCH ${location}`, ...headers))
 
-describe.skipIf(missing !== undefined)('the body of an upload', () => {
+describeUnless(await needsSyscalls(), 'the body of an upload', () => {
   it.for([
     [1, 100_000],
     [7, 300_000],

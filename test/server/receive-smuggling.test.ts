@@ -1,7 +1,8 @@
-import { afterAll, beforeEach, describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { chunked } from '../helpers/chunked.ts'
 import { converse } from '../helpers/converse.ts'
 import { randomBytes } from '../helpers/images.ts'
+import { describeUnless, needsSyscalls } from '../helpers/obstacles.ts'
 import {
   bytesOf,
   expectUploaded,
@@ -9,8 +10,7 @@ import {
   handled,
   head,
   inChunks,
-  missing,
-  startReceiving,
+  receivingForAll,
   startUpload,
   statuses,
 } from '../helpers/receiving.ts'
@@ -19,14 +19,12 @@ const KiB = 1024
 const MiB = 1024 * 1024
 const BLOCK = 64 * KiB
 
-const registry = await startReceiving()
+const registry = await receivingForAll()
 const { port } = registry
-beforeEach(() => void registry.taken.splice(0))
-afterAll(() => registry[Symbol.asyncDispose]())
 
 const smuggled = head('GET /healthz', 'X-Request-Id: smuggled')
 
-describe.skipIf(missing !== undefined)('what is sent behind or inside a large body', () => {
+describeUnless(await needsSyscalls(), 'what is sent behind or inside a large body', () => {
   it.for(framings)('is never answered when it is behind one $framing', async ({ header, body }) => {
     const bytes = randomBytes('behind', 2 * MiB)
     for (const parts of [1, 2, 3]) {

@@ -1,6 +1,5 @@
 import { randomFillSync } from 'node:crypto'
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
 import { mkdtempDisposable, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +8,8 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type FileSender, startFileSender } from '../../kernel/sender.ts'
 import { selfSigned } from '../helpers/certificate.ts'
 import { fileServer } from '../helpers/file-server.ts'
+import { itUnless, needsSyscalls } from '../helpers/obstacles.ts'
+import { openDescriptors } from '../helpers/processes.ts'
 import { rawClient } from '../helpers/raw-client.ts'
 
 const MIB = 1024 * 1024
@@ -18,8 +19,6 @@ const started = await startFileSender(() => {})
 const kernel = 'sender' in started ? started.sender : undefined
 const folder = await mkdtempDisposable(join(tmpdir(), 'slipway-test-'))
 const file = join(folder.path, 'content')
-
-const openDescriptors = () => readdirSync('/proc/self/fd').length
 
 beforeAll(() => writeFile(file, bytes))
 afterAll(async () => {
@@ -150,10 +149,9 @@ describe.for(ways)('sendFile by $way', ({ way, sender }) => {
   })
 })
 
-describe('sendFile', () => {
-  it('encrypts for a TLS client', async context => {
-    const tls = await selfSigned()
-    if (tls === undefined) return context.skip('needs the openssl command')
+describe('sendFile', async () => {
+  it('encrypts for a TLS client', async () => {
+    const tls = selfSigned()
     await using server = await fileServer({ file, sender: kernel, tls })
     const socket = connectTls({ port: server.port, rejectUnauthorized: false })
     await once(socket, 'secureConnect')
@@ -162,9 +160,9 @@ describe('sendFile', () => {
     expect(answer.subarray(answer.indexOf('\r\n\r\n') + 4).equals(bytes.subarray(5))).toBe(true)
   })
 
-  it('goes on by buffers when the sender has been closed', async context => {
+  itUnless(await needsSyscalls(), 'goes on by buffers when the sender has been closed', async () => {
     const own = await startFileSender(() => {})
-    if ('missing' in own) return context.skip(own.missing)
+    if ('missing' in own) throw new Error(own.missing)
     await using server = await fileServer({ file, sender: own.sender })
     await using client = await rawClient({ port: server.port })
     client.ask(`/0-${SIZE}`)

@@ -10,6 +10,7 @@ import { claimFolder, connectToOwner } from '../../storage/owner.ts'
 import { type OwnerClient, OwnerLeft, ownerClient } from '../../storage/owner-client.ts'
 import { localReferee, type Referee } from '../../storage/referee.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
+import { itUnless, needsRoot } from '../helpers/obstacles.ts'
 import { io, soon } from '../helpers/waiting.ts'
 
 async function folder() {
@@ -148,7 +149,8 @@ it('lets commands go on when the one that owned the folder ends', async () => {
   await last.close()
 })
 
-it.skipIf(process.getuid?.() !== 0)(
+itUnless(
+  needsRoot('another user’s folder'),
   'keeps commands of another user out, who would write what the owner cannot read',
   async () => {
     const root = await temporaryFolder()

@@ -1,0 +1,103 @@
+/** The adapter for a bucket: a key is an object's. What the bucket was found to keep, it is asked for; nothing else. */
+import { Readable } from 'node:stream'
+import type { Bucket, Guarantees } from './bucket.ts'
+import { bucketUploads } from './bucket-uploads.ts'
+import { formatKey, mayBeOld } from './layout.ts'
+import type { Condition, MutationOptions, ObjectStore, StoredRecord } from './object-store.ts'
+import type { PartBuffers } from './part-buffers.ts'
+
+/** How long a record that was read is taken for what stands there still. */
+const trustedMs = 2_000
+
+/**
+ * Where a removal cannot have a condition, an empty object says that there is no record: writing that can have one. No
+ * record is written empty.
+ */
+const isEmpty = ({ bytes }: StoredRecord) => bytes.length === 0
+const nothing = Buffer.alloc(0)
+
+/** Uploads keep aside here what is no content yet. */
+const isKey = (key: string) => !key.startsWith('u/')
+
+export function bucketStore(bucket: Bucket, guarantees: Guarantees, buffers: PartBuffers): ObjectStore {
+  const { conditionalWrite, conditionalRemove } = guarantees
+
+  const holds = (found: StoredRecord | undefined, condition: Condition) =>
+    'ifAbsent' in condition ? !found || isEmpty(found) : found?.etag === condition.ifMatch
+
+  /** Compared first and written then: another may write in between, where the bucket cannot tell. */
+  async function putAfterLook(
+    key: string,
+    bytes: Uint8Array,
+    condition: Condition,
+    options: MutationOptions,
+  ) {
+    const { signal, deadlineMs } = options
+    if (!holds(await bucket.read(key, options), condition)) return undefined
+    return bucket.put(key, bytes, { signal, deadlineMs })
+  }
+
+  return {
+    ...bucketUploads(bucket, buffers),
+
+    async read(key, io) {
+      const found = await bucket.read(key, io)
+      if (!found || isEmpty(found)) return undefined
+      return mayBeOld(key) ? { ...found, version: String(Date.now()) } : found
+    },
+
+    isCurrent: (_key, version) => Date.now() - Number(version) < trustedMs,
+
+    async write(key, bytes, options) {
+      const { condition } = options
+      if (!condition) return bucket.put(key, bytes, options)
+      if (!conditionalWrite) return putAfterLook(key, bytes, condition, options)
+      const written = await bucket.put(key, bytes, options)
+      if (written || conditionalRemove || !('ifAbsent' in condition)) return written
+      const found = await bucket.read(key, options)
+      if (!found || !isEmpty(found)) return undefined
+      return bucket.put(key, bytes, { ...options, condition: { ifMatch: found.etag } })
+    },
+
+    async remove(key, options) {
+      const { condition, signal, deadlineMs } = options
+      if (condition && 'ifAbsent' in condition) throw new TypeError('nothing can be removed if it is absent')
+      if (!condition || conditionalRemove) return bucket.remove(key, options)
+      const found = await bucket.read(key, options)
+      if (!found || isEmpty(found)) return true
+      if (found.etag !== condition.ifMatch) return false
+      if (conditionalWrite) return (await bucket.put(key, nothing, options)) !== undefined
+      return bucket.remove(key, { signal, deadlineMs })
+    },
+
+    async list(prefix, { after, limit, signal }) {
+      const keys: string[] = []
+      for (let last = after ?? ''; ; ) {
+        const page = await bucket.list(prefix, { signal, after: last, limit: limit + 1 - keys.length })
+        for (const { key, size } of page.entries) if (size > 0 && isKey(key)) keys.push(key)
+        if (keys.length > limit) return { keys: keys.slice(0, limit), more: true }
+        last = page.entries.at(-1)?.key ?? last
+        if (!page.more) return { keys, more: false }
+      }
+    },
+
+    async open(key, { range, signal }) {
+      if (range && range.start >= range.end) {
+        const size = await bucket.head(key, { signal })
+        return size === undefined ? undefined : { kind: 'stream', size, stream: Readable.from([]) }
+      }
+      const found = await bucket.get(key, { signal, ...(range && { range }) })
+      return found && { kind: 'stream', ...found }
+    },
+
+    async reserve() {},
+
+    async check(io) {
+      await bucket.head(formatKey, io)
+    },
+
+    async close() {
+      bucket.close()
+    },
+  }
+}

@@ -1,0 +1,10 @@
+import type { Bucket } from '../bucket.ts'
+import { s3Multiparts } from './multiparts.ts'
+import { s3Objects } from './objects.ts'
+import { type S3Settings, s3Requests } from './requests.ts'
+
+export function s3Bucket(settings: S3Settings): Bucket {
+  const requests = s3Requests(settings)
+  const objects = s3Objects(requests)
+  return { ...objects, ...s3Multiparts(requests, objects), close: requests.close }
+}

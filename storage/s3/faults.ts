@@ -1,0 +1,68 @@
+/** What goes wrong with requests to S3, in S3's words and in the registry's. */
+import { codeOf, RegistryError } from '../../oci/errors.ts'
+import type { Io } from '../../oci/io.ts'
+
+/** The SDK's errors that come from an answer of the store, and those of requests that it sent several times. */
+interface Answered extends Error {
+  readonly $metadata: { readonly httpStatusCode?: number; readonly attempts?: number }
+}
+
+const isAnswered = (error: unknown): error is Answered =>
+  error instanceof Error &&
+  '$metadata' in error &&
+  typeof error.$metadata === 'object' &&
+  error.$metadata !== null
+
+/** `missing`: what the request is about is not there. `refused`: its condition does not hold. */
+type Kind = 'missing' | 'refused' | 'conflict' | 'full' | 'other'
+
+const kinds: Readonly<Record<string, Kind>> = {
+  NoSuchKey: 'missing',
+  NotFound: 'missing',
+  NoSuchUpload: 'missing',
+  // Of a multipart upload whose parts are others than those that were named.
+  InvalidPart: 'missing',
+  PreconditionFailed: 'refused',
+  ConditionalRequestConflict: 'conflict',
+  OperationAborted: 'conflict',
+  // Of stores that are folders: a folder is being removed because its last key was.
+  ExistingObjectIsDirectory: 'conflict',
+  QuotaExceeded: 'full',
+  XMinioStorageFull: 'full',
+  InsufficientStorage: 'full',
+}
+
+const nameOf = (error: unknown) => (error instanceof Error ? error.name : '')
+export const kindOf = (error: unknown): Kind =>
+  kinds[nameOf(error)] ?? (isAnswered(error) && error.$metadata.httpStatusCode === 412 ? 'refused' : 'other')
+export const attemptsOf = (error: unknown) => (isAnswered(error) ? (error.$metadata.attempts ?? 1) : 1)
+
+export function unlessMissing(error: unknown): undefined {
+  if (kindOf(error) !== 'missing') throw error
+}
+
+export const cutOff = () =>
+  Object.assign(new Error('the store ended an answer early'), { code: 'ECONNRESET' })
+export const isBroken = (error: unknown) =>
+  ['ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE'].includes(codeOf(error) ?? '')
+
+/** Runs a task, and says in the registry's words why the store could not do it. */
+export async function answered<T>({ signal }: Io, task: () => Promise<T>): Promise<T> {
+  try {
+    return await task()
+  } catch (error) {
+    signal.throwIfAborted()
+    if (error instanceof RegistryError) throw error
+    if (kindOf(error) === 'full') throw new RegistryError('STORAGE_FULL', { cause: error })
+    const reason =
+      isAnswered(error) && error.$metadata.httpStatusCode !== undefined ? error.name : codeOf(error)
+    const isTheirs =
+      reason !== undefined || nameOf(error) === 'TimeoutError' || nameOf(error) === 'CredentialsProviderError'
+    if (!isTheirs) throw error
+    throw new RegistryError('STORAGE_UNAVAILABLE', {
+      message: `storage does not answer as it should now (${reason ?? nameOf(error)})`,
+      cause: error,
+      headers: { 'Retry-After': '10' },
+    })
+  }
+}

@@ -1,0 +1,123 @@
+/** How requests go to S3: by the AWS SDK, which only this folder knows. */
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
+import { S3Client } from '@aws-sdk/client-s3'
+import { RegistryError } from '../../oci/errors.ts'
+import type { MutationOptions } from '../object-store.ts'
+
+export interface S3Settings {
+  readonly bucket: string
+  /** In front of every key, as `team/registry`. */
+  readonly prefix?: string | undefined
+  /** Of a store that is not AWS. */
+  readonly endpoint?: string | undefined
+  readonly region: string
+  readonly pathStyle: boolean
+  /** Otherwise those that the environment, a profile or the machine has, as the SDK finds them. */
+  readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined
+}
+
+/** Attempts of one request, the first included; between them the SDK waits longer and longer, 20 s at the most. */
+export const maxAttempts = 5
+const connectMs = 5_000
+/** How long a request or its answer may stand still. */
+const silenceMs = 30_000
+const sockets = 256
+
+/** Where a bucket is, and the way there. */
+export interface Requests {
+  readonly send: S3Client['send']
+  readonly bucket: string
+  /** In front of every key: empty, or with a slash at its end. */
+  readonly prefix: string
+  at(key: string): { readonly Bucket: string; readonly Key: string }
+  close(): void
+}
+
+export function s3Requests(settings: S3Settings): Requests {
+  const { bucket, endpoint, region, pathStyle, credentials } = settings
+  const prefix = settings.prefix ? `${settings.prefix}/` : ''
+  const agents = { keepAlive: true, maxSockets: sockets }
+  const client = new S3Client({
+    region,
+    forcePathStyle: pathStyle,
+    ...(endpoint !== undefined && { endpoint }),
+    ...(credentials && { credentials }),
+    maxAttempts,
+    // What we have is compared in ways of our own; checksums of the SDK's choice break other stores than AWS.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    requestHandler: {
+      httpAgent: new HttpAgent(agents),
+      httpsAgent: new HttpsAgent(agents),
+      connectionTimeout: connectMs,
+      requestTimeout: silenceMs,
+      throwOnRequestTimeout: true,
+    },
+  })
+  client.middlewareStack.add(
+    next => async args => {
+      // The bytes are compared by their CRC-32, and hashing them once more to sign them is the dearest part of a request.
+      const { headers } = args.request as { headers: Record<string, string> }
+      headers['x-amz-content-sha256'] = 'UNSIGNED-PAYLOAD'
+      return next(args)
+    },
+    { step: 'build', name: 'unsignedPayload' },
+  )
+  client.middlewareStack.add(
+    next => async args => {
+      const result = await next(args)
+      const { headers } = result.response as { headers: Record<string, string> }
+      // Not Last-Modified: what is written has none in its answer.
+      Object.assign((result.output as { $metadata: object }).$metadata, { date: headers.date })
+      return result
+    },
+    { step: 'deserialize', name: 'date', priority: 'high' },
+  )
+
+  return {
+    send: client.send.bind(client),
+    bucket,
+    prefix,
+    at: key => ({ Bucket: bucket, Key: prefix + key }),
+    close: () => client.destroy(),
+  }
+}
+
+interface Stack {
+  add(
+    middleware: (next: Next) => Next,
+    options: { step: 'finalizeRequest'; name: string; priority: 'low' },
+  ): void
+}
+// biome-ignore lint/suspicious/noExplicitAny: what goes through it is the SDK's own.
+type Next = (args: any) => Promise<any>
+
+/** Sends a mutation so that no attempt of it, however late, goes out after its deadline. */
+export function fenced<C extends { readonly middlewareStack: Stack }>(
+  command: C,
+  { deadlineMs }: Pick<MutationOptions, 'deadlineMs'>,
+): C {
+  const fence = (next: Next) => async (args: unknown) => {
+    if (Date.now() > deadlineMs)
+      throw new RegistryError('STORAGE_UNAVAILABLE', {
+        message: 'the operation took too long and was given up',
+      })
+    return next(args)
+  }
+  // Behind the signature, once for each attempt: the store refuses what was signed long ago.
+  command.middlewareStack.add(fence, { step: 'finalizeRequest', name: 'fence', priority: 'low' })
+  return command
+}
+
+export function base64Of(crc32: number): string {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32BE(crc32)
+  return bytes.toString('base64')
+}
+
+/** When the store did what it answers for, by its own clock. */
+export function dateOf(metadata: object): number {
+  const date = 'date' in metadata ? Date.parse(String(metadata.date)) : Number.NaN
+  return Number.isNaN(date) ? Date.now() : date
+}
