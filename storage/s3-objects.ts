@@ -9,12 +9,12 @@ import {
   ListObjectsV2Command,
   PutObjectCommand,
 } from '@aws-sdk/client-s3'
-import type { Io } from '../../oci/io.ts'
-import type { Bucket } from '../bucket.ts'
-import type { Condition, StoredRecord } from '../object-store.ts'
-import { pause } from '../record.ts'
-import { answered, attemptsOf, cutOff, isBroken, kindOf, unlessMissing } from './faults.ts'
-import { base64Of, dateOf, fenced, maxAttempts, type Requests } from './requests.ts'
+import type { Io } from '../oci/io.ts'
+import type { Bucket } from './bucket.ts'
+import type { Condition, StoredRecord } from './object-store.ts'
+import { pause } from './record.ts'
+import { answered, attemptsOf, cutOff, isBroken, kindOf, unlessMissing } from './s3-faults.ts'
+import { base64Of, dateOf, fenced, maxAttempts, type Requests } from './s3-requests.ts'
 
 type ObjectMethods = Pick<Bucket, 'read' | 'get' | 'head' | 'put' | 'remove' | 'list'>
 

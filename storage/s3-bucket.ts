@@ -1,7 +1,7 @@
-import type { Bucket } from '../bucket.ts'
-import { s3Multiparts } from './multiparts.ts'
-import { s3Objects } from './objects.ts'
-import { type S3Settings, s3Requests } from './requests.ts'
+import type { Bucket } from './bucket.ts'
+import { s3Multiparts } from './s3-multiparts.ts'
+import { s3Objects } from './s3-objects.ts'
+import { type S3Settings, s3Requests } from './s3-requests.ts'
 
 export function s3Bucket(settings: S3Settings): Bucket {
   const requests = s3Requests(settings)
