@@ -66,7 +66,9 @@ let server: ProtectedServer
 
 /** What comes into the log comes a moment later. */
 const logged = (line: Readonly<Record<string, unknown>>, start: number) =>
-  expect.poll(() => server.log.slice(start)).toContainEqual(expect.objectContaining(line))
+  expect
+    .poll(() => server.log.slice(start), { timeout: 10_000 })
+    .toContainEqual(expect.objectContaining(line))
 
 const accept = `${mediaTypes.oci.manifest}, ${mediaTypes.docker.manifest}`
 

@@ -1,5 +1,4 @@
 /** What becomes of a transfer while keys are turned or revoked, or the client's token ends (auth-security 1.11). */
-import type { IncomingMessage } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { password } from '../helpers/access.ts'
 import { administered } from '../helpers/administered.ts'
@@ -19,8 +18,8 @@ let server: ProtectedServer
 
 const isLayerOf = ({ method, path }: Pick<Exchange, 'method' | 'path'>, name: string) =>
   method === 'GET' && path.startsWith(`/v2/${name}/blobs/`)
-const isUploadPart = ({ method, url = '' }: IncomingMessage) =>
-  (method === 'PATCH' || method === 'PUT') && url.includes('/blobs/uploads/')
+const isUploadPart = ({ method, path }: Pick<Exchange, 'method' | 'path'>) =>
+  (method === 'PATCH' || method === 'PUT') && path.includes('/blobs/uploads/')
 
 /** The digests of uploads that became blobs. */
 const finishedIn = (exchanges: readonly Exchange[]) =>
@@ -97,26 +96,27 @@ describe.skipIf(process.env.TEST_REGISTRY)('a transfer', () => {
       else if (first.status !== 0) expect(first.output).toContain('unauthorized')
       const taken = tap.exchanges.length
       expect(await pull(reader, tap.host, 'team/revoked')).toMatchObject({ status: 0 })
-      const again = tap.exchanges.slice(taken)
-      expect(again.length).toBeGreaterThan(0)
-      expect(again.map(each => kidIn(each.authorization))).not.toContain(kids[0])
+      // docker still asks for layers of the first pull by the token that it had.
+      const given = tap.exchanges.slice(taken).filter(({ status }) => status === 200)
+      expect(given.length).toBeGreaterThan(0)
+      expect(given.map(each => kidIn(each.authorization))).not.toContain(kids[0])
     })
 
     // How the push ends is another matter: all of them but crane go by the time that their token was given for, and
-    // crane does not send a manifest twice. What is said here is that nothing of what has been sent is lost.
+    // crane has at times no manifest left when it sends it again. Said here is that nothing of what was sent is lost.
     it('may bring the rest of an upload by a token that has ended meanwhile', async () => {
       const name = `${program}/late`
       // From the first bytes on, tokens that were given before are such as ended a minute ago.
       const twins = new Map<string, string>()
       let isLate = false
       await using tap = await openTap(server.host, {
-        async before(incoming) {
-          const token = tokenIn(incoming.headers.authorization)
+        async before({ method = '', url: path = '', headers }) {
+          const token = tokenIn(headers.authorization)
           if (token === undefined) return
-          isLate ||= isUploadPart(incoming)
+          isLate ||= isUploadPart({ method, path })
           if (!isLate) twins.set(token, await agedTwin(server.store, token, 17 * minuteMs))
           const twin = isLate && twins.get(token)
-          if (twin) incoming.headers.authorization = `Bearer ${twin}`
+          if (twin) headers.authorization = `Bearer ${twin}`
         },
       })
       const writer = await loggedIn(tap.host, 'writer')
@@ -126,7 +126,8 @@ describe.skipIf(process.env.TEST_REGISTRY)('a transfer', () => {
       await push(writer, made, to)
       const ended = new Set(twins.values())
       const late = tap.exchanges.filter(each => ended.has(tokenIn(each.authorization) ?? ''))
-      const parts = late.filter(({ path }) => path.includes('/blobs/uploads/'))
+      const parts = late.filter(isUploadPart)
+      expect(parts.length).toBeGreaterThan(0)
       expect(parts.map(({ status }) => status)).not.toContain(401)
       const others = late.filter(each => !parts.includes(each))
       expect(new Set(others.map(({ status }) => status))).toEqual(new Set([401]))
