@@ -6,6 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { basic, bearer } from '../helpers/access.ts'
 import { type Administered, administered } from '../helpers/administered.ts'
 import { content } from '../helpers/blob.ts'
+import { canary } from '../helpers/canaries.ts'
 import { send } from '../helpers/http.ts'
 import { digest } from '../helpers/images.ts'
 import { type ServerOptions, startServer, type TestServer } from '../helpers/server.ts'
@@ -160,7 +161,7 @@ describe.skipIf(!isOurs)('a server of several workers', () => {
   it('takes nothing of another server that has the same url, the same people and the same passwords', async () => {
     const env = { SLIPWAY_URL: 'https://reg.acme.dev', SLIPWAY_WORKERS: '1' }
     const [one, other] = await Promise.all([served({ env }), served({ env })])
-    const password = 'the same in both of them'
+    const password = canary('the same in both of them')
     for (const { done } of [one, other]) await done('user add bob --password-stdin', `${password}\n`)
     const tags = '/v2/team/app/tags/list'
     const ofOne = await issued(one, basic('bob', password), 'repository:team/app:pull')

@@ -10,6 +10,7 @@ import { hash } from 'bcryptjs'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { basic, bearer } from '../helpers/access.ts'
+import { canary } from '../helpers/canaries.ts'
 import { type HttpAnswer, type HttpRequest, send } from '../helpers/http.ts'
 import { mediaTypes } from '../helpers/images.ts'
 import { primaryOf } from '../helpers/processes.ts'
@@ -55,7 +56,7 @@ const clockAt = (ms: number) => {
 }
 
 const people = ['alice', 'bob', 'carol', 'dave', 'erin'] as const
-const passwordOf = (name: string) => `of ${name}`
+const passwordOf = (name: string) => canary(`of ${name}`)
 let folder: string
 let server: TestServer
 let job: (ref: string) => Promise<string>
