@@ -236,5 +236,6 @@ function nobody(view: View): Caller {
 const within = (access: readonly Access[], policy: AccessPolicy): AccessPolicy => ({
   permits: (principal, level, name) =>
     level !== 'admin' && covers(access, level, name) && policy.permits(principal, level, name),
+  permitsEverywhere: () => false,
   reach: () => access.filter(({ type }) => type === 'repository').map(({ name }) => name),
 })
