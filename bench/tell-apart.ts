@@ -23,6 +23,8 @@ import { serverKinds } from './servers.ts'
 
 /** A difference that chance makes less often than this is one. */
 const significance = 0.01
+/** A layer that many have is what one would look for. */
+const otherHolders = 40
 /** Not timed: the first answers of a kind are slow. */
 const warmUp = 50
 
@@ -82,8 +84,11 @@ async function prepare(port: number, data: string, io: Io): Promise<readonly Loo
   const mediaType = 'application/vnd.oci.image.manifest.v1+json'
   const manifest = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, config, layers: [] }))
   const own = Buffer.from('what they have themselves')
+  const holders = [hiddenRepository, ...Array.from({ length: otherHolders }, (_, at) => `hidden/other-${at}`)]
   for (const [path, method, body, type] of [
-    [`${hiddenRepository}/blobs/uploads/?digest=${blob}`, 'POST', bytes, 'application/octet-stream'],
+    ...holders.map(
+      name => [`${name}/blobs/uploads/?digest=${blob}`, 'POST', bytes, 'application/octet-stream'] as const,
+    ),
     [`${hiddenRepository}/manifests/latest`, 'PUT', manifest, mediaType],
     [`${ownRepository}/blobs/uploads/?digest=${digestOf(own)}`, 'POST', own, 'application/octet-stream'],
   ] as const) {
