@@ -11,6 +11,7 @@ import { send } from '../helpers/http.ts'
 import { mediaTypes } from '../helpers/images.ts'
 import { startRegistry } from '../helpers/registry.ts'
 import { startServer } from '../helpers/server.ts'
+import { soon } from '../helpers/waiting.ts'
 
 const shown = secret('4f9QvyX0pLm3WzK7')
 const token = makeSecret('robot').text
@@ -95,6 +96,12 @@ describe.skipIf(!isOurs)('a test fails', () => {
     const [line] = registry.observations
     Object.assign(line ?? {}, { who: password })
     await expect(registry[Symbol.asyncDispose]()).rejects.toThrow('a password is in the log')
+  })
+
+  it('whose registry keeps one among its records', async () => {
+    const registry = await startRegistry()
+    await registry.store.write('audit/0000000001', Buffer.from(token), soon({ ifAbsent: true }))
+    await expect(registry[Symbol.asyncDispose]()).rejects.toThrow('an API token is in audit/0000000001')
   })
 
   it('whose command has printed one', async () => {

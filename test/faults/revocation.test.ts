@@ -7,6 +7,8 @@ import { basic, bearer } from '../helpers/access.ts'
 import { type Administered, administered } from '../helpers/administered.ts'
 import { content } from '../helpers/blob.ts'
 import { canary } from '../helpers/canaries.ts'
+import { clockAt } from '../helpers/clock.ts'
+import { temporaryFolder } from '../helpers/folder.ts'
 import { send } from '../helpers/http.ts'
 import { digest } from '../helpers/images.ts'
 import { type ServerOptions, startServer, type TestServer } from '../helpers/server.ts'
@@ -156,6 +158,29 @@ describe.skipIf(!isOurs)('a server of several workers', () => {
     // Eight were under way when the command ended.
     const late = outcomes.slice(afterRevocation + 8).filter(({ kid }) => kid === leaked)
     expect(statuses(late)).toEqual([401])
+  }, 60_000)
+
+  it('takes a token in its time, by the clock of the server, with a minute for clocks that differ', async () => {
+    const data = await temporaryFolder()
+    const password = await administered(data).done('user add bob')
+    const startedMs = Date.now()
+    let token = ''
+    for (const [minutes, status] of [
+      [0, 404],
+      [14, 404],
+      [15.5, 404],
+      [17, 401],
+      [24 * 60, 401],
+      [-0.5, 404],
+      [-5, 401],
+    ] as const) {
+      const env = { SLIPWAY_WORKERS: '1', ...clockAt(startedMs + minutes * 60_000) }
+      await using server = await startServer({ data, env })
+      token ||= await issued(server, basic('bob', password), 'repository:team/app:pull')
+      const answer = await send(server.address, '/v2/team/app/tags/list', { authorization: token })
+      expect([minutes, answer.status]).toEqual([minutes, status])
+      if (status === 401) expect(answer.challenge).toContain('error="invalid_token"')
+    }
   }, 60_000)
 
   it('takes nothing of another server that has the same url, the same people and the same passwords', async () => {

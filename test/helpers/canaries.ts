@@ -5,6 +5,8 @@
  */
 import { appendFileSync, type Dirent, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import type { ObjectStore } from '../../storage/object-store.ts'
+import { io } from './waiting.ts'
 
 /** In every password that tests make up. */
 const mark = 'c4n4ry'
@@ -88,6 +90,20 @@ export function leaksBelow(root: string): readonly string[] {
   })
   tally.files += paths.length
   return paths.flatMap(path => leaksIn(textOf(path), relative(root, path)))
+}
+
+/** Records of people, of what was done, and of names; a page of each. */
+const swept = ['secret/', 'audit/', 'repos/', 't/']
+
+/** The secrets in the records of a store that keeps them in memory. A store that is made to fail has nothing. */
+export async function leaksInStore(store: ObjectStore): Promise<readonly string[]> {
+  const found = swept.map(async prefix => {
+    const { keys } = await store.list(prefix, { ...io, limit: 1_000 })
+    const records = keys.map(async key => leaksIn(String((await store.read(key, io))?.bytes ?? ''), key))
+    tally.files += keys.length
+    return (await Promise.all(records)).flat()
+  })
+  return (await Promise.allSettled(found)).flatMap(each => (each.status === 'fulfilled' ? each.value : []))
 }
 
 /** Throws an error that names every place. */

@@ -15,7 +15,7 @@ import type { Observation } from '../../server/observe.ts'
 import type { RequestRates } from '../../server/request-rates.ts'
 import { memoryStore } from '../../storage/memory.ts'
 import type { ObjectStore } from '../../storage/object-store.ts'
-import { leaksInLog, sweep } from './canaries.ts'
+import { leaksInLog, leaksInStore, sweep } from './canaries.ts'
 
 export interface TestRegistry extends AsyncDisposable {
   readonly port: number
@@ -78,6 +78,7 @@ export async function startRegistry(overrides: RegistryOverrides = {}): Promise<
     renew: server.renew,
     async [Symbol.asyncDispose]() {
       await server.stop(AbortSignal.abort())
+      const kept = await leaksInStore(store)
       await store.close()
       // What an operation is about is not logged as it is.
       const lines = observations.map(({ ...each }) => ({
@@ -85,7 +86,7 @@ export async function startRegistry(overrides: RegistryOverrides = {}): Promise<
         ...('operation' in each && { operation: each.operation?.kind }),
         ...('error' in each && { error: inspect(each.error) }),
       }))
-      sweep(leaksInLog(lines))
+      sweep([...leaksInLog(lines), ...kept])
     },
   }
 }

@@ -11,6 +11,7 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { basic, bearer } from '../helpers/access.ts'
 import { canary } from '../helpers/canaries.ts'
+import { clockAt } from '../helpers/clock.ts'
 import { type HttpAnswer, type HttpRequest, send } from '../helpers/http.ts'
 import { mediaTypes } from '../helpers/images.ts'
 import { primaryOf } from '../helpers/processes.ts'
@@ -48,12 +49,6 @@ tokens: { max_ttl: 365d, default_ttl: 90d }
 
 const thisYearMs = Date.UTC(2026, 10, 21, 12)
 const newYearMs = Date.UTC(2027, 0, 1)
-
-/** Lets all processes of a server take a moment for now, and go on from there. */
-const clockAt = (ms: number) => {
-  const shift = `const now = Date.now; Date.now = () => now() + ${ms - Date.now()}`
-  return { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(shift)}` }
-}
 
 const people = ['alice', 'bob', 'carol', 'dave', 'erin'] as const
 const passwordOf = (name: string) => canary(`of ${name}`)
