@@ -32,7 +32,15 @@ export const settingTexts: Readonly<Record<string, (plan: ServePlan) => string>>
     settings.tls.cert === undefined ? 'not set' : `${settings.tls.cert}${validity(files.certificate)}`,
   'tls.key': ({ settings }) => settings.tls.key ?? 'not set',
   insecure: ({ settings }) => `${settings.insecure}`,
-  data: ({ folder }) => folder.path,
+  data: ({ settings }) => settings.data,
+  'storage.s3.bucket': ({ storage }) => (storage.kind === 'bucket' ? storage.name : 'not set'),
+  'storage.s3.endpoint': ({ settings }) => settings.storage.s3.endpoint ?? 'not set',
+  'storage.s3.region': ({ settings }) => settings.storage.s3.region,
+  'storage.s3.path_style': ({ settings }) => `${settings.storage.s3.pathStyle}`,
+  'storage.s3.access_key_id': ({ settings }) => settings.storage.s3.accessKeyId ?? 'not set',
+  'storage.s3.secret_access_key': ({ settings }) =>
+    settings.storage.s3.secretAccessKey === undefined ? 'not set' : 'set',
+  'storage.s3.secret_access_key_file': ({ settings }) => settings.storage.s3.secretAccessKeyFile ?? 'not set',
   workers: ({ settings, workers }) =>
     settings.workers === 'auto' ? `auto: ${workers} on this machine` : `${workers}`,
   durability: ({ settings }) => meanings.durability[settings.durability],
@@ -75,32 +83,38 @@ const stateTexts = {
   registry: 'a registry',
   foreign: 'something else than a registry',
   newer: 'a registry of a newer version',
-} as const satisfies Record<ServePlan['folder']['state'], string>
+  unreachable: 'cannot be used',
+} as const satisfies Record<ServePlan['storage']['state'], string>
 
 function toText(plan: ServePlan): string {
-  const { sources, folder } = plan
+  const { sources, storage } = plan
   const rows: (readonly [name: string, text: string, source?: string | undefined])[] = [
     ['settings', plan.file ?? 'no file; defaults where nothing else is said'],
     ['who may', plan.access],
     ...Object.entries(settingTexts).map(([name, text]) => [name, text(plan), sources.get(name)] as const),
   ]
-  const state = `${stateTexts[folder.state]}; ${roundSize(folder.freeBytes)} free`
+  const state =
+    storage.kind === 'folder'
+      ? `${stateTexts[storage.state]}; ${roundSize(storage.freeBytes)} free`
+      : `${stateTexts[storage.state]}${storage.tier ? `; tier ${storage.tier}` : ''}`
+  const stateRow = storage.kind === 'folder' ? 'data' : 'storage.s3.bucket'
   const names = Math.max(...rows.map(([name]) => name.length))
   const texts = Math.max(...rows.filter(([, , source]) => source).map(([, text]) => text.length))
   const lines = rows.flatMap(([name, text, source]) => [
     `${name.padEnd(names)}  ${source ? `${text.padEnd(texts)}  (${source})` : text}`,
-    ...(name === 'data' ? [`${''.padEnd(names)}  ${state}`] : []),
+    ...(name === stateRow ? [`${''.padEnd(names)}  ${state}`] : []),
   ])
   const warnings = plan.warnings.map(warning => `warning: ${warning}`)
   return [
     ...lines,
     '',
     ...warnings,
-    plan.faults.length > 0 ? faultsToText(plan.faults) : verdict(folder),
+    plan.faults.length > 0 ? faultsToText(plan.faults) : verdict(storage),
   ].join('\n')
 }
 
-function verdict({ ownerPid }: ServePlan['folder']): string {
+function verdict(storage: ServePlan['storage']): string {
+  const ownerPid = storage.kind === 'folder' ? storage.ownerPid : undefined
   if (ownerPid === undefined) return 'ok: serve would start'
   return `ok: process ${ownerPid} serves this folder; another serve would be refused until it ends`
 }
@@ -112,16 +126,22 @@ function faultsToText(faults: readonly string[]): string {
   ].join('\n')
 }
 
-function toJson({ settings, sources, file, folder, workers, access, faults, warnings }: ServePlan): string {
+/** What is printed may be kept in logs. */
+function withoutSecret({ storage: { s3 }, ...settings }: Settings): object {
+  const { secretAccessKey, ...rest } = s3
+  return { ...settings, storage: { s3: { ...rest, hasSecretAccessKey: secretAccessKey !== undefined } } }
+}
+
+function toJson({ settings, sources, file, storage, workers, access, faults, warnings }: ServePlan): string {
   return JSON.stringify({
     ok: faults.length === 0,
     faults,
     warnings,
     file: file ?? null,
-    settings,
+    settings: withoutSecret(settings),
     workers,
     sources: Object.fromEntries(sources),
-    folder,
+    storage,
     access,
   })
 }

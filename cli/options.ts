@@ -15,13 +15,21 @@ export const settingOptions = {
     does: 'where to listen: host:port or unix:/path; may be repeated',
   },
   data: { type: 'string', value: 'FOLDER', does: 'the folder that holds everything' },
+  storage: {
+    type: 'string',
+    value: 's3://BUCKET',
+    does: 'the bucket that holds everything instead: s3://bucket/prefix',
+  },
   'log-level': { type: 'string', value: 'LEVEL', does: 'trace, debug, info, warn or error' },
 } as const satisfies Record<string, Option>
 
-const { config, data, 'log-level': logLevel } = settingOptions
+const { config, data, storage, 'log-level': logLevel } = settingOptions
 
 /** Of the commands that look into the data folder. */
-export const storeOptions = { config, data, 'log-level': logLevel } as const satisfies Record<string, Option>
+export const storeOptions = { config, data, storage, 'log-level': logLevel } as const satisfies Record<
+  string,
+  Option
+>
 
 export const jsonOption = { type: 'boolean', does: 'print one JSON object' } as const satisfies Option
 

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { parseListenAddress } from './addresses.ts'
 import { accessSettings } from './config-access.ts'
+import { storageSettings } from './config-storage.ts'
 import { about, inRange, listOf, parseBoolean, parsedBy, parseOrigin, wholeNumber } from './config-values.ts'
 import { parseDuration, parseSize } from './units.ts'
 
@@ -61,10 +62,11 @@ export const schema = z.strictObject({
     .register(about, {
       accepts: 'the path of a folder',
       does:
-        'The folder that holds everything. A relative path starts at the folder of the configuration file; on the ' +
+        'The folder that holds everything, unless storage says where else. A relative path starts at the folder of the configuration file; on the ' +
         'command line, in the environment, or without such a file, at the working directory.',
       flag: 'data',
     }),
+  ...storageSettings,
   workers: parsedBy(text => (text === 'auto' ? text : wholeNumber(1, 64)(text)))
     .prefault('auto')
     .register(about, {

@@ -9,7 +9,7 @@ export interface About {
   /** Completes "expected …, found …". */
   readonly accepts: string
   readonly does: string
-  readonly flag?: 'listen' | 'data' | 'log-level'
+  readonly flag?: 'listen' | 'data' | 'storage' | 'log-level'
   /** A running server takes a changed value on SIGHUP. */
   readonly reloadable?: true
   /** What stands inside the entries of a list or a section, and what is accepted there. */
@@ -30,6 +30,7 @@ export interface SettingFlags {
   readonly config?: string | undefined
   readonly listen?: string | readonly string[] | undefined
   readonly data?: string | undefined
+  readonly storage?: string | undefined
   readonly 'log-level'?: string | undefined
 }
 

@@ -116,11 +116,17 @@ export function loadSettings(options: LoadOptions = {}): LoadedSettings {
 }
 
 function withAbsolutePaths(checked: Checked, absolute: (name: string, path: string) => string): Settings {
-  const { data, tls, login, workloads } = checked
+  const { data, storage, tls, login, workloads } = checked
   const file = (name: string, path: string | undefined) => (path === undefined ? path : absolute(name, path))
   return {
     ...checked,
     data: absolute('data', data),
+    storage: {
+      s3: {
+        ...storage.s3,
+        secretAccessKeyFile: file('storage.s3.secret_access_key_file', storage.s3.secretAccessKeyFile),
+      },
+    },
     tls: { cert: file('tls.cert', tls.cert), key: file('tls.key', tls.key) },
     login: { htpasswd: file('login.htpasswd', login.htpasswd) },
     workloads: Object.fromEntries(
@@ -168,9 +174,9 @@ function settingIn(settings: object, path: readonly string[]): unknown {
 
 /** Settings as a running server takes them: those that need a restart stay. */
 export function reloaded(before: Settings, after: Settings): Settings {
-  const { listen, url, insecure, data, workers, durability } = before
+  const { listen, url, insecure, data, storage, workers, durability } = before
   const tls = hasTls(before) === hasTls(after) ? after.tls : before.tls
-  return { ...after, listen, url, insecure, data, workers, durability, tls }
+  return { ...after, listen, url, insecure, data, storage, workers, durability, tls }
 }
 
 export const hasTls = ({ tls }: Settings): boolean => tls.cert !== undefined
@@ -186,13 +192,14 @@ interface Fault {
 }
 
 /** What each setting allows but all of them together do not. */
-function conflicts({ listen, tls, insecure, tokens }: Settings): Fault[] {
+function conflicts({ listen, storage: { s3 }, tls, insecure, tokens }: Settings): Fault[] {
   const fixed = listen.filter(address => address.kind === 'unix' || address.port > 0).map(formatListenAddress)
   const twice = new Set(fixed.filter((address, index) => fixed.indexOf(address) !== index))
   const fault = (name: string, text: string) => [{ path: name.split('.'), fault: text }]
   const hasTls = tls.cert !== undefined && tls.key !== undefined
   return [
     ...[...twice].flatMap(address => fault('listen', `${address} is there twice; once is accepted`)),
+    ...s3Conflicts(s3).flatMap(([name, text]) => fault(`storage.s3.${name}`, text)),
     ...(tls.cert !== undefined && !hasTls ? fault('tls.cert', 'its key is missing: set tls.key too') : []),
     ...(tls.key !== undefined && !hasTls
       ? fault('tls.key', 'its certificate is missing: set tls.cert too')
@@ -202,6 +209,30 @@ function conflicts({ listen, tls, insecure, tokens }: Settings): Fault[] {
       : []),
     ...(tokens.defaultTtlMs > tokens.maxTtlMs
       ? fault('tokens.default_ttl', 'is longer than tokens.max_ttl: shorten it, or allow more there')
+      : []),
+  ]
+}
+
+function s3Conflicts({
+  bucket,
+  endpoint,
+  accessKeyId,
+  secretAccessKey,
+  secretAccessKeyFile,
+}: Settings['storage']['s3']): (readonly [name: string, text: string])[] {
+  const hasSecret = secretAccessKey !== undefined || secretAccessKeyFile !== undefined
+  return [
+    ...(bucket === undefined && (endpoint ?? accessKeyId) !== undefined
+      ? [['bucket', 'is missing: name the bucket, or remove the rest of storage.s3'] as const]
+      : []),
+    ...(secretAccessKey !== undefined && secretAccessKeyFile !== undefined
+      ? [['secret_access_key', 'secret_access_key_file is set too: remove one of them'] as const]
+      : []),
+    ...(accessKeyId !== undefined && !hasSecret
+      ? [['access_key_id', 'its secret is missing: set secret_access_key_file too'] as const]
+      : []),
+    ...(accessKeyId === undefined && hasSecret
+      ? [['access_key_id', 'is missing, and there is a secret for it: set it too'] as const]
       : []),
   ]
 }

@@ -1,14 +1,14 @@
 /** The parent of the processes that serve: it owns the data folder, starts them, and passes on what it is told. */
 import { once } from 'node:events'
 import { flushCompileCache } from 'node:module'
-import { codeOf } from '../oci/errors.ts'
-import { type OpenStore, openFolder } from '../storage/open.ts'
+import { type OpenPlace, openPlace } from '../storage/place.ts'
 import { type LoadedSettings, SettingsError } from './config.ts'
 import { namedPaths } from './named-files.ts'
 import { jsonLog, type Log } from './observe.ts'
 import { planServe, type ServePlan } from './plan.ts'
 import { type Current, reload, reread, tellWarnings, withTerminalLevel } from './reload.ts'
 import { removeStaleSocket } from './sockets.ts'
+import { placeOf } from './storage-place.ts'
 import { keepUp } from './upkeep.ts'
 import { readVersion } from './version.ts'
 import { watchFiles } from './watched-files.ts'
@@ -19,7 +19,7 @@ const sameSignalMs = 500
 
 /** Serves until it is told to stop. Rejects where it cannot start, with what to do. */
 export async function serve(workers: Workers, load: () => LoadedSettings): Promise<void> {
-  const { plan, store, format, close } = await open(load).catch(workers.abandon)
+  const { plan, store, format, guarantees, close } = await open(load).catch(workers.abandon)
   const log = jsonLog(plan.settings.log.level)
   try {
     let current: Current = { loaded: plan, files: plan.files, warnings: plan.warnings }
@@ -46,7 +46,7 @@ export async function serve(workers: Workers, load: () => LoadedSettings): Promi
       once(process, 'SIGTERM').then(() => 'SIGTERM'),
       once(process, 'SIGINT').then(() => 'SIGINT'),
     ])
-    const given = () => ({ settings: settings(), files: current.files })
+    const given = () => ({ settings: settings(), files: current.files, guarantees })
     const addresses = await workers.begin(plan.workers, given, log)
     announce(plan, addresses, log)
     flushCompileCache()
@@ -69,16 +69,11 @@ export async function serve(workers: Workers, load: () => LoadedSettings): Promi
 }
 
 /** Rejects, before anything was changed, with all that is in the way. */
-async function open(load: () => LoadedSettings): Promise<OpenStore & { readonly plan: ServePlan }> {
+async function open(load: () => LoadedSettings): Promise<OpenPlace & { readonly plan: ServePlan }> {
   const plan = await planServe(withTerminalLevel(load()))
   const { settings, faults } = plan
   if (faults.length > 0) throw new SettingsError(faults)
-  const opened = await openFolder(settings.data, 'server', settings).catch((cause: unknown) => {
-    const code = codeOf(cause)
-    if (code === undefined) throw cause
-    const what = `data folder ${settings.data} cannot be opened (${code})`
-    throw new Error(`${what}: give it to this user, or name another with --data`, { cause })
-  })
+  const opened = await openPlace(placeOf(settings, plan.files), 'server')
   try {
     for (const address of settings.listen) await removeStaleSocket(address)
     return { ...opened, plan }
@@ -102,9 +97,13 @@ function announceWait(requests: number): void {
   process.stdout.write(`waiting up to ${drainMs / 1000} s for ${what}; again to stop at once\n`)
 }
 
-function announce({ settings, workers, access }: ServePlan, addresses: readonly string[], log: Log): void {
+function announce(
+  { settings, storage, workers, access }: ServePlan,
+  addresses: readonly string[],
+  log: Log,
+): void {
   const [address = ''] = addresses
-  const { data } = settings
+  const data = storage.kind === 'bucket' ? storage.name : settings.data
   if (!process.stdout.isTTY) {
     log.observe({ event: 'listening', address, addresses, data, workers })
     void log.flush()

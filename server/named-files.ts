@@ -13,6 +13,8 @@ export interface NamedFiles {
   readonly htpasswd: string | undefined
   /** By the path that the settings have. */
   readonly keySets: Readonly<Record<string, KeySet>>
+  /** The secret of storage.s3.access_key_id. */
+  readonly s3Secret?: string | undefined
 }
 
 export interface ReadFiles {
@@ -67,6 +69,7 @@ export function readNamedFiles(
   }
 
   const { htpasswd } = settings.login
+  const { secretAccessKeyFile: secret } = settings.storage.s3
   const keySets = Object.entries(settings.workloads).flatMap(([name, { jwksFile: path }]) => {
     if (path === undefined) return []
     const set = read(`workloads.${name}.jwks_file`, path, parseKeySet) ?? before?.keySets[path]
@@ -76,6 +79,7 @@ export function readNamedFiles(
     certificate: readCertificate(),
     htpasswd: htpasswd && (read('login.htpasswd', htpasswd, usersIn) ?? before?.htpasswd),
     keySets: Object.fromEntries(keySets),
+    s3Secret: secret && (read('storage.s3.secret_access_key_file', secret, lineIn) ?? before?.s3Secret),
   }
   return { files, faults, warnings }
 }
@@ -84,6 +88,13 @@ export function readNamedFiles(
 function usersIn(text: string): string {
   if (parseHtpasswd(text).size === 0) throw new Error('has no users: write one with htpasswd -B')
   return text
+}
+
+/** Editors put a line feed at the end. */
+function lineIn(text: string): string {
+  const line = text.trim()
+  if (line === '' || /\s/.test(line)) throw new Error('expected one line with the secret')
+  return line
 }
 
 function parseKeySet(text: string): KeySet {

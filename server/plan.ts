@@ -1,8 +1,7 @@
 /** What `serve` would do with the settings and the storage as they are, found out without changing anything. */
 import type { AccessState } from '../auth/state.ts'
-import { type FolderReport, inspectFolder } from '../storage/format.ts'
 import { accessKey } from '../storage/layout.ts'
-import { peek } from '../storage/peek.ts'
+import { inspectPlace, type Place, type PlaceReport, peekAt } from '../storage/place.ts'
 import { decodeRecord } from '../storage/record.ts'
 import { isOpen } from './access-settings.ts'
 import { hasTls, type LoadedSettings, type Settings, SettingsError, workerCount } from './config.ts'
@@ -10,9 +9,10 @@ import { placeOf } from './config-sources.ts'
 import { listeningFaults } from './listening.ts'
 import { type NamedFiles, type ReadFiles, readNamedFiles } from './named-files.ts'
 import { findBindFault } from './sockets.ts'
+import { placeOf as storagePlace } from './storage-place.ts'
 
 export interface ServePlan extends LoadedSettings {
-  readonly folder: FolderReport
+  readonly storage: PlaceReport
   readonly workers: number
   /** Who may do what. */
   readonly access: string
@@ -23,44 +23,57 @@ export interface ServePlan extends LoadedSettings {
 
 export async function planServe(loaded: LoadedSettings): Promise<ServePlan> {
   const { settings } = loaded
-  const folder = await inspectFolder(settings.data).catch(cause => {
+  const { files, faults, warnings, place, users } = await examine(loaded)
+  const storage = await inspectPlace(place).catch(cause => {
     throw new SettingsError([cause instanceof Error ? cause.message : String(cause)])
   })
-  const users = await hasUsers(settings.data)
-  const { files, faults, warnings } = examine(loaded, users)
   return {
     ...loaded,
     warnings,
     files,
-    folder,
+    storage,
     workers: workerCount(settings),
     access: accessText(settings, users),
-    faults: [...faults, ...folderFaults(folder), ...(await listenFaults(settings, folder))],
+    faults: [...faults, ...storageFaults(storage), ...(await listenFaults(settings, storage))],
   }
 }
 
 /**
- * Whether people, machines or rules are kept in the folder, which closes the registry to everybody else. False where that
- * cannot be read: who opens the folder is told why.
+ * Whether people, machines or rules are kept there, which closes the registry to everybody else. False where that cannot
+ * be read: who opens the place is told why.
  */
-export async function hasUsers(folder: string): Promise<boolean> {
-  const record = await peek(folder, accessKey('access')).catch(() => undefined)
+async function hasUsers(place: Place): Promise<boolean> {
+  const record = await peekAt(place, accessKey('access')).catch(() => undefined)
   if (!record) return false
   const { users, robots, rules } = decodeRecord<{ readonly value: AccessState }>(record).value
   return users.length + robots.length + rules.length > 0
 }
 
-/** What can be said of settings without opening the folder. */
-export function examine(loaded: LoadedSettings, users: boolean): ReadFiles {
+export interface Examined extends ReadFiles {
+  readonly place: Place
+  /** Somebody is known there. */
+  readonly users: boolean
+}
+
+/** What can be said of settings without opening the storage. */
+export async function examine(loaded: LoadedSettings): Promise<Examined> {
   const { settings, sources } = loaded
   const { files, faults, warnings } = readNamedFiles(loaded, { before: undefined, nowMs: Date.now() })
+  const place = storagePlace(settings, files)
+  const users = await hasUsers(place)
   const listening = listeningFaults({
     addresses: settings.listen,
     isOpen: isOpen(settings, users),
     tls: hasTls(settings),
     insecure: settings.insecure,
   }).map(fault => `${placeOf(sources.get('listen') ?? 'default', 'listen')}: ${fault}`)
-  return { files, faults: [...faults, ...listening], warnings: [...loaded.warnings, ...warnings] }
+  return {
+    files,
+    faults: [...faults, ...listening],
+    warnings: [...loaded.warnings, ...warnings],
+    place,
+    users,
+  }
 }
 
 /** Who may do what, in a few words. */
@@ -72,14 +85,15 @@ export function accessText(settings: Settings, users: boolean): string {
 }
 
 /** What the server that has the folder holds is free when it ends. */
-async function listenFaults({ listen }: Settings, { ownerPid }: FolderReport): Promise<string[]> {
+async function listenFaults({ listen }: Settings, storage: PlaceReport): Promise<string[]> {
+  const isServed = storage.kind === 'folder' && storage.ownerPid !== undefined
   const faults = await Promise.all(listen.map(findBindFault))
-  return faults.flatMap(fault => (fault && !(fault.inUse && ownerPid !== undefined) ? [fault.text] : []))
+  return faults.flatMap(fault => (fault && !(fault.inUse && isServed) ? [fault.text] : []))
 }
 
-function folderFaults({ path, state, writable, ownerPid, reason }: FolderReport): string[] {
-  if (reason !== undefined) return [reason]
-  if (writable || ownerPid !== undefined) return []
-  const want = state === 'absent' ? 'cannot be made' : 'cannot be written to'
-  return [`data folder ${path} ${want}: give it to this user, or name another with --data`]
+function storageFaults(storage: PlaceReport): string[] {
+  if (storage.reason !== undefined) return [storage.reason]
+  if (storage.kind === 'bucket' || storage.writable || storage.ownerPid !== undefined) return []
+  const want = storage.state === 'absent' ? 'cannot be made' : 'cannot be written to'
+  return [`data folder ${storage.path} ${want}: give it to this user, or name another with --data`]
 }

@@ -3,13 +3,13 @@ import { type Administration, administration } from '../auth/administration.ts'
 import type { AuditEvent } from '../auth/audit.ts'
 import { auditLog } from '../auth/audit-log.ts'
 import { type AccessSettings, type Directory, directory } from '../auth/directory.ts'
-import { inspectFolder } from '../storage/format.ts'
 import { type Journal, journal } from '../storage/journal.ts'
-import { openFolder } from '../storage/open.ts'
+import { inspectPlace, openPlace, type Place } from '../storage/place.ts'
 import { accessDocuments } from './access-documents.ts'
 import { accessSettingsOf } from './access-settings.ts'
 import { type LoadedSettings, type Settings, SettingsError } from './config.ts'
 import { readNamedFiles } from './named-files.ts'
+import { placeOf } from './storage-place.ts'
 
 export interface RegistryFolder {
   readonly directory: Directory
@@ -34,12 +34,13 @@ export async function openRegistryFolder(
   by: Pick<AuditEvent, 'actor' | 'via'>,
 ): Promise<RegistryFolder> {
   const { settings, where, file } = loaded
-  if (which === 'existing') await demandRegistry(settings.data)
-  const { store, close } = await openFolder(settings.data, 'command', settings)
   const { files, faults } = readNamedFiles(loaded, { before: undefined, nowMs: Date.now() })
-  // Of the files only this one is about people.
-  const fault = faults.find(each => each.includes('login.htpasswd'))
+  // Of the files only these are needed here.
+  const fault = faults.find(each => each.includes('login.htpasswd') || each.includes('storage.s3'))
   if (fault !== undefined) throw new SettingsError([fault])
+  const place = placeOf(settings, files)
+  if (which === 'existing') await demandRegistry(place)
+  const { store, close } = await openPlace(place, 'command')
   const configured = accessSettingsOf(settings, files.htpasswd)
   const known = directory({ documents: accessDocuments(store), settings: () => configured, now: Date.now })
   const lines = journal(store)
@@ -55,10 +56,12 @@ export async function openRegistryFolder(
   }
 }
 
-async function demandRegistry(path: string): Promise<void> {
-  const { state } = await inspectFolder(path)
-  if (state === 'absent' || state === 'empty')
-    throw new Error(
-      `there is no registry in ${path}: name its folder with --data, or begin with slipway user add NAME --admin`,
-    )
+async function demandRegistry(place: Place): Promise<void> {
+  const { state, ...report } = await inspectPlace(place)
+  if (state !== 'absent' && state !== 'empty') return
+  const where =
+    report.kind === 'bucket'
+      ? `${report.name}: name its bucket with --storage`
+      : `${report.path}: name its folder with --data`
+  throw new Error(`there is no registry in ${where}, or begin with slipway user add NAME --admin`)
 }

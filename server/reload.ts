@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { type LoadedSettings, reloaded, SettingsError, settingChanges } from './config.ts'
 import { type NamedFiles, readNamedFiles } from './named-files.ts'
 import type { Log } from './observe.ts'
-import { examine, hasUsers } from './plan.ts'
+import { examine } from './plan.ts'
 
 export interface Current {
   readonly loaded: LoadedSettings
@@ -48,7 +48,7 @@ export function tellWarnings({ warnings }: Current, log: Log): void {
 
 /** Throws SettingsError. */
 async function current(loaded: LoadedSettings): Promise<Current> {
-  const { files, faults, warnings } = examine(loaded, await hasUsers(loaded.settings.data))
+  const { files, faults, warnings } = await examine(loaded)
   if (faults.length > 0) throw new SettingsError(faults)
   return { loaded, files, warnings }
 }

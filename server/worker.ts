@@ -3,18 +3,22 @@ import { flushCompileCache } from 'node:module'
 import { isDeepStrictEqual } from 'node:util'
 import { fileReceiver } from '../kernel/receiver.ts'
 import { type FileSender, startFileSender } from '../kernel/sender.ts'
-import { joinFolder } from '../storage/open.ts'
+import type { Guarantees } from '../storage/bucket.ts'
+import { joinPlace } from '../storage/place.ts'
 import type { Certificate } from './certificate.ts'
 import type { Settings } from './config.ts'
 import { givenAccess } from './given-access.ts'
 import { startServer } from './main.ts'
 import type { NamedFiles } from './named-files.ts'
 import { jsonLog } from './observe.ts'
+import { placeOf } from './storage-place.ts'
 
 /** What a worker goes by. */
 export interface Given {
   readonly settings: Settings
   readonly files: NamedFiles
+  /** What the bucket was found to do. */
+  readonly guarantees?: Guarantees | undefined
 }
 
 export type FromParent =
@@ -52,7 +56,7 @@ async function run(first: Given): Promise<void> {
     stop().catch(error => observe({ event: 'job failed', job: 'stop', error }))
   })
 
-  const { store, format, close } = await joinFolder(first.settings.data, first.settings)
+  const { store, format, close } = await joinPlace(placeOf(first.settings, first.files), first.guarantees)
   let sender: FileSender | undefined
   // Nobody waits for it: without it files are sent in another way.
   const starting = startFileSender(cause => observe({ event: 'sendfile lost', error: cause })).then(
