@@ -19,6 +19,7 @@ export interface Bench {
 }
 
 export interface Check {
+  /** What is looked at; what is found continues it. */
   readonly name: string
   readonly decides: Decides
   look(bench: Bench): Promise<Answer>
@@ -27,5 +28,5 @@ export interface Check {
 /** The store has said that it does not know how to do this. */
 export const isUnsupported = (error: unknown) => codeOf(error) === 'ENOTSUP'
 
-export const yes: Answer = { found: 'yes', ok: true }
+export const yes: Answer = { found: 'as it should be', ok: true }
 export const no = (found: string): Answer => ({ found, ok: false })

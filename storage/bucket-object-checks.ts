@@ -34,7 +34,7 @@ async function contested(bench: Bench, key: string, condition: Condition): Promi
 /** Those in which several meet. */
 export const raceChecks: readonly Check[] = [
   {
-    name: 'one of several makes a key that was absent',
+    name: 'put if absent, 8 at once',
     decides: 'conditionalWrite',
     async look(bench) {
       for (let round = 0; round < rounds; round++) {
@@ -45,7 +45,7 @@ export const raceChecks: readonly Check[] = [
     },
   },
   {
-    name: 'one of several replaces what it has seen',
+    name: 'put if match, 8 at once',
     decides: 'conditionalWrite',
     async look(bench) {
       const { bucket, prefix, options } = bench
@@ -59,7 +59,7 @@ export const raceChecks: readonly Check[] = [
     },
   },
   {
-    name: 'of a removal and a write under one condition, one happens',
+    name: 'remove if match beside put if match',
     decides: 'conditionalRemove',
     async look({ bucket, prefix, options }) {
       const keys = Array.from({ length: rivals }, (_, index) => `${prefix}fought${index}`)
@@ -85,7 +85,7 @@ export const raceChecks: readonly Check[] = [
 
 export const objectChecks: readonly Check[] = [
   {
-    name: 'makes a key only if it is absent',
+    name: 'put if absent',
     decides: 'conditionalWrite',
     async look(bench) {
       const { bucket, prefix, options } = bench
@@ -97,7 +97,7 @@ export const objectChecks: readonly Check[] = [
     },
   },
   {
-    name: 'replaces only what has the etag',
+    name: 'put if match',
     decides: 'conditionalWrite',
     async look(bench) {
       const { bucket, prefix, options } = bench
@@ -117,7 +117,7 @@ export const objectChecks: readonly Check[] = [
     },
   },
   {
-    name: 'removes only what has the etag',
+    name: 'remove if match',
     decides: 'conditionalRemove',
     async look(bench) {
       const { bucket, prefix, options } = bench
@@ -131,7 +131,7 @@ export const objectChecks: readonly Check[] = [
     },
   },
   {
-    name: 'shows at once what was written, replaced and removed',
+    name: 'read after write',
     decides: 'service',
     async look(bench) {
       const { bucket, prefix, options } = bench
@@ -150,7 +150,7 @@ export const objectChecks: readonly Check[] = [
     },
   },
   {
-    name: 'lets several write one key at once',
+    name: '8 writes of one key at once',
     decides: 'service',
     async look(bench) {
       const { bucket, prefix, options } = bench
@@ -162,7 +162,7 @@ export const objectChecks: readonly Check[] = [
     },
   },
   {
-    name: 'lists at once what was written and removed',
+    name: 'list after write',
     decides: 'service',
     async look({ bucket, prefix, options }) {
       const under = `${prefix}lag/`
@@ -180,7 +180,7 @@ export const objectChecks: readonly Check[] = [
     },
   },
   {
-    name: 'lists in the order of bytes, and from any key on',
+    name: 'order of lists',
     decides: 'service',
     async look({ bucket, prefix, options }) {
       const under = `${prefix}order/`
@@ -207,7 +207,7 @@ export const objectChecks: readonly Check[] = [
     },
   },
   {
-    name: 'has our time',
+    name: 'clock',
     decides: 'service',
     async look({ bucket, prefix, options }) {
       const before = Date.now()
@@ -215,13 +215,13 @@ export const objectChecks: readonly Check[] = [
       const after = Date.now()
       const late = Math.max(0, before - dateStepMs - theirs)
       const early = Math.max(0, theirs - after)
-      const found = `${Math.round(Math.max(late, early) / 1000)} s ${late > 0 ? 'behind us' : 'ahead of us'}`
-      if (late === 0 && early === 0) return yes
+      const found = `${Math.round(Math.max(late, early) / 1000)} s ${late > 0 ? 'behind ours' : 'ahead of ours'}`
+      if (late === 0 && early === 0) return { found: 'shows our time', ok: true }
       return { found, ok: Math.max(late, early) <= mostSkewMs }
     },
   },
   {
-    name: 'reads a range',
+    name: 'range',
     decides: 'service',
     async look({ bucket, prefix, options }) {
       const key = `${prefix}range`

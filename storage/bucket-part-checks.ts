@@ -39,7 +39,7 @@ function isRefused({ bucket, options }: Bench, upload: MultipartId, whole: Whole
 
 export const partChecks: readonly Check[] = [
   {
-    name: 'makes parts one object',
+    name: 'multipart upload',
     decides: 'service',
     async look(bench) {
       const { bucket, prefix, options } = bench
@@ -59,7 +59,7 @@ export const partChecks: readonly Check[] = [
     },
   },
   {
-    name: 'makes parts of several lengths one object',
+    name: 'parts of several lengths',
     decides: 'nothing',
     async look(bench) {
       const { upload, whole } = await gathered(bench, `${bench.prefix}unequal`, [full, longer, short])
@@ -67,7 +67,7 @@ export const partChecks: readonly Check[] = [
     },
   },
   {
-    name: 'compares parts with the checksum of the whole',
+    name: 'checksum of the whole',
     decides: 'nothing',
     async look(bench) {
       const { upload, whole } = await gathered(bench, `${bench.prefix}checksum`, [short])
@@ -77,7 +77,7 @@ export const partChecks: readonly Check[] = [
     },
   },
   {
-    name: 'refuses parts that were replaced',
+    name: 'replaced parts',
     decides: 'service',
     async look(bench) {
       const { bucket, options } = bench
@@ -88,7 +88,7 @@ export const partChecks: readonly Check[] = [
     },
   },
   {
-    name: 'knows which uploads are unfinished',
+    name: 'unfinished uploads',
     decides: 'service',
     async look(bench) {
       const { bucket, prefix, options } = bench

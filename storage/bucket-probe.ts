@@ -1,6 +1,6 @@
 /**
  * Finds out what a bucket really does, by doing it: names and versions of stores promise what they do not keep. About
- * 210 requests and 16 MB, under keys that nobody else uses and that are removed again.
+ * 240 requests and 16 MB, under keys that nobody else uses and that are removed again.
  */
 import type { Io } from '../oci/io.ts'
 import { nonce } from '../oci/nonce.ts'
@@ -32,9 +32,11 @@ const tidyWidth = 8
 
 interface Judged extends Finding {
   readonly decides: Decides
+  /** Nothing was found out. */
+  readonly failed?: true
 }
 
-/** Fails only where the signal says so: what goes wrong otherwise is a finding. */
+/** Fails only when the signal aborts: what goes wrong otherwise is a finding. */
 export async function probeBucket(bucket: Bucket, { signal }: Io): Promise<BucketReport> {
   const { watched, tidy } = tidied(bucket)
   const prefix = `probe/${nonce()}/`
@@ -44,18 +46,18 @@ export async function probeBucket(bucket: Bucket, { signal }: Io): Promise<Bucke
     try {
       return { name, decides, ...(await look(bench)) }
     } catch (error) {
-      signal.throwIfAborted()
       const found = io.signal.aborted ? `no end of it within ${patienceMs / 1000} s` : messageOf(error)
       // What a store cannot do is known then. Anything else may be different the next time, and nothing follows from it.
-      return { name, decides: isUnsupported(error) ? decides : 'service', found, ok: false }
+      if (isUnsupported(error)) return { name, decides, found, ok: false }
+      return { name, decides: 'service', found, ok: false, failed: true }
     }
   }
   try {
-    const judged: Judged[] = []
-    // Alone, so that they really meet.
-    for (const check of raceChecks) judged.push(await judge(check))
-    judged.push(...(await Promise.all([...objectChecks, ...partChecks].map(judge))))
-    return reportOf(judged)
+    // One after the other, so that those who are to meet in one really meet.
+    const races = await inParallel(raceChecks, 1, judge)
+    const rest = await Promise.all([...objectChecks, ...partChecks].map(judge))
+    signal.throwIfAborted()
+    return reportOf([...races, ...rest])
   } finally {
     await tidy()
   }
@@ -66,14 +68,16 @@ function reportOf(judged: readonly Judged[]): BucketReport {
   const conditionalWrite = keeps('conditionalWrite')
   // Nothing asks for removals under a condition where writes cannot have one.
   const conditionalRemove = conditionalWrite && keeps('conditionalRemove')
-  const flaws = judged.filter(({ decides, ok }) => !ok && decides === 'service')
+  const flaws = new Set(
+    judged
+      .filter(({ decides, ok }) => !ok && decides === 'service')
+      .map(({ name, found, failed }) => (failed ? found : `${name}: ${found}`)),
+  )
   return {
     guarantees: { conditionalWrite, conditionalRemove },
     tier: conditionalRemove ? 'A' : conditionalWrite ? 'B' : 'C',
     findings: judged.map(({ name, found, ok }) => ({ name, found, ok })),
-    ...(flaws.length > 0 && {
-      reason: `the bucket does not do what a registry needs: ${flaws.map(({ name, found }) => `${name}: ${found}`).join('; ')}`,
-    }),
+    ...(flaws.size > 0 && { reason: `the bucket cannot be used: ${[...flaws].join('; ')}` }),
   }
 }
 
