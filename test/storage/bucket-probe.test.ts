@@ -222,11 +222,10 @@ describe('a bucket', () => {
     const giving = new AbortController()
     const silent: Bucket = {
       ...bucket,
-      putPart: (_upload, _number, _bytes, { signal }) =>
-        new Promise((_, reject) => {
-          signal.addEventListener('abort', () => reject(signal.reason))
-          giving.abort(new Error('given up'))
-        }),
+      async putPart(_upload, _number, _bytes, { signal }) {
+        giving.abort(new Error('given up'))
+        throw signal.reason
+      },
     }
     await expect(probeBucket(silent, giving)).rejects.toThrow('given up')
     await expectTidy(bucket, AbortSignal.timeout(1000))
