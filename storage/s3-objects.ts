@@ -9,12 +9,12 @@ import {
   ListObjectsV2Command,
   PutObjectCommand,
 } from '@aws-sdk/client-s3'
-import type { Io } from '../../oci/io.ts'
-import type { Bucket } from '../bucket.ts'
-import type { Condition, StoredRecord } from '../object-store.ts'
-import { pause } from '../record.ts'
-import { answered, attemptsOf, cutOff, isBroken, kindOf, unlessMissing } from './faults.ts'
-import { base64Of, dateOf, fenced, maxAttempts, type Requests } from './requests.ts'
+import type { Io } from '../oci/io.ts'
+import type { Bucket } from './bucket.ts'
+import type { Condition, StoredRecord } from './object-store.ts'
+import { pause } from './record.ts'
+import { answered, attemptsOf, CutOff, kindOf, unlessMissing } from './s3-faults.ts'
+import { base64Of, dateOf, fenced, type Requests } from './s3-requests.ts'
 
 type ObjectMethods = Pick<Bucket, 'read' | 'get' | 'head' | 'put' | 'remove' | 'list'>
 
@@ -22,12 +22,14 @@ const pageLength = 1000
 /** Bodies that broke off are asked for again so often. */
 const maxReads = 3
 
-export function s3Objects({ send, bucket, prefix, at }: Requests): ObjectMethods {
+export function s3Objects({ send, bucket, prefix, attempts, at }: Requests): ObjectMethods {
   async function readOnce(key: string, io: Io): Promise<StoredRecord | undefined> {
     const found = await send(new GetObjectCommand(at(key)), { abortSignal: io.signal }).catch(unlessMissing)
     if (!found?.Body) return undefined
-    const bytes = await buffer(found.Body as Readable)
-    if (bytes.length !== found.ContentLength) throw cutOff()
+    const bytes = await buffer(found.Body as Readable).catch(cause => {
+      throw new CutOff('an answer of the store broke off', { cause })
+    })
+    if (bytes.length !== found.ContentLength) throw new CutOff('an answer of the store ended early')
     return { bytes, etag: found.ETag ?? '', modifiedMs: found.LastModified?.getTime() ?? 0 }
   }
 
@@ -38,7 +40,7 @@ export function s3Objects({ send, bucket, prefix, at }: Requests): ObjectMethods
           try {
             return await readOnce(key, io)
           } catch (error) {
-            if (!isBroken(error) || time === maxReads) throw error
+            if (!(error instanceof CutOff) || time === maxReads) throw error
           }
       }),
 
@@ -83,7 +85,7 @@ export function s3Objects({ send, bucket, prefix, at }: Requests): ObjectMethods
           } catch (error) {
             const kind = kindOf(error)
             // Somebody else does something to this key or its neighbour in this moment, and nothing was written.
-            if (kind === 'conflict' && time < maxAttempts) {
+            if (kind === 'conflict' && time < attempts) {
               await pause()
               continue
             }

@@ -1,9 +1,9 @@
-/** How requests go to S3: by the AWS SDK, which only this folder knows. */
+/** How requests go to S3: by the AWS SDK, which only the files s3-*.ts know. */
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import { S3Client } from '@aws-sdk/client-s3'
-import { RegistryError } from '../../oci/errors.ts'
-import type { MutationOptions } from '../object-store.ts'
+import { RegistryError } from '../oci/errors.ts'
+import type { MutationOptions } from './object-store.ts'
 
 export interface S3Settings {
   readonly bucket: string
@@ -17,11 +17,16 @@ export interface S3Settings {
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined
 }
 
-/** Attempts of one request, the first included; between them the SDK waits longer and longer, 20 s at the most. */
-export const maxAttempts = 5
-const connectMs = 5_000
-/** How long a request or its answer may stand still. */
-const silenceMs = 30_000
+/** How long a store may keep us waiting. */
+export interface Patience {
+  /** Of one request, the first included; between them the SDK waits longer and longer. */
+  readonly attempts: number
+  readonly connectMs: number
+  /** How long a request or its answer may stand still. */
+  readonly silenceMs: number
+}
+
+export const usualPatience: Patience = { attempts: 4, connectMs: 5_000, silenceMs: 15_000 }
 const sockets = 256
 
 /** Where a bucket is, and the way there. */
@@ -30,11 +35,12 @@ export interface Requests {
   readonly bucket: string
   /** In front of every key: empty, or with a slash at its end. */
   readonly prefix: string
+  readonly attempts: number
   at(key: string): { readonly Bucket: string; readonly Key: string }
   close(): void
 }
 
-export function s3Requests(settings: S3Settings): Requests {
+export function s3Requests(settings: S3Settings, { attempts, connectMs, silenceMs }: Patience): Requests {
   const { bucket, endpoint, region, pathStyle, credentials } = settings
   const prefix = settings.prefix ? `${settings.prefix}/` : ''
   const agents = { keepAlive: true, maxSockets: sockets }
@@ -43,7 +49,7 @@ export function s3Requests(settings: S3Settings): Requests {
     forcePathStyle: pathStyle,
     ...(endpoint !== undefined && { endpoint }),
     ...(credentials && { credentials }),
-    maxAttempts,
+    maxAttempts: attempts,
     // What we have is compared in ways of our own; checksums of the SDK's choice break other stores than AWS.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
@@ -51,8 +57,7 @@ export function s3Requests(settings: S3Settings): Requests {
       httpAgent: new HttpAgent(agents),
       httpsAgent: new HttpsAgent(agents),
       connectionTimeout: connectMs,
-      requestTimeout: silenceMs,
-      throwOnRequestTimeout: true,
+      socketTimeout: silenceMs,
     },
   })
   client.middlewareStack.add(
@@ -79,6 +84,7 @@ export function s3Requests(settings: S3Settings): Requests {
     send: client.send.bind(client),
     bucket,
     prefix,
+    attempts,
     at: key => ({ Bucket: bucket, Key: prefix + key }),
     close: () => client.destroy(),
   }
