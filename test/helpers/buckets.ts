@@ -6,7 +6,7 @@ import { onTestFinished } from 'vitest'
 import { RegistryError } from '../../oci/errors.ts'
 import type { Bucket, StoredPart } from '../../storage/bucket.ts'
 import type { Condition } from '../../storage/object-store.ts'
-import { s3Bucket } from '../../storage/s3/bucket.ts'
+import { s3Bucket } from '../../storage/s3-bucket.ts'
 import type { S3Place } from './s3-requests.ts'
 
 /** A bucket of an engine, or of a wire to one, until the test ends. */
