@@ -4,7 +4,7 @@ import { about, parseBoolean, parsedBy } from './config-values.ts'
 
 /** A bucket, and what stands in front of every key in it. */
 interface Place {
-  readonly bucket: string
+  readonly name: string
   readonly prefix: string
 }
 
@@ -54,26 +54,23 @@ export const storageSettings = {
         .prefault({}),
     })
     .prefault({})
-    .transform(
-      ({ s3: { bucket, path_style, access_key_id, secret_access_key, secret_access_key_file, ...s3 } }) => ({
-        s3: {
-          ...s3,
-          ...bucket,
-          pathStyle: path_style ?? s3.endpoint !== undefined,
-          accessKeyId: access_key_id,
-          secretAccessKey: secret_access_key,
-          secretAccessKeyFile: secret_access_key_file,
-        },
-      }),
-    ),
+    .transform(({ s3: { path_style, access_key_id, secret_access_key, secret_access_key_file, ...s3 } }) => ({
+      s3: {
+        ...s3,
+        pathStyle: path_style ?? s3.endpoint !== undefined,
+        accessKeyId: access_key_id,
+        secretAccessKey: secret_access_key,
+        secretAccessKeyFile: secret_access_key_file,
+      },
+    })),
 }
 
 /** As S3 names buckets; a prefix holds what needs no escape in an address. */
 function parsePlace(given: string): Place | undefined {
-  const [, bucket = '', prefix = ''] =
+  const [, name = '', prefix = ''] =
     /^(?:s3:\/\/)?([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/([\w./-]*?))?\/?$/.exec(given) ?? []
   const isPrefix = prefix === '' || !/^\/|\/\/|(?:^|\/)\.{1,2}(?:\/|$)/.test(prefix)
-  return bucket !== '' && isPrefix ? { bucket, prefix } : undefined
+  return name !== '' && isPrefix ? { name, prefix } : undefined
 }
 
 function parseEndpoint(given: string): string | undefined {
