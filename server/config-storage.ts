@@ -1,5 +1,6 @@
 /** The settings that say where everything is kept, if that is not the folder `data`. */
 import { z } from 'zod'
+import type { About } from './config-sources.ts'
 import { about, parseBoolean, parsedBy } from './config-values.ts'
 
 /** A bucket, and what stands in front of every key in it. */
@@ -8,8 +9,12 @@ interface Place {
   readonly prefix: string
 }
 
-const text = (accepts: string, does: string) =>
-  z.string().min(1).optional().register(about, { accepts, does })
+const text = (accepts: string, does: string, more: Pick<About, 'secret'> = {}) =>
+  z
+    .string()
+    .min(1)
+    .optional()
+    .register(about, { accepts, does, ...more })
 
 export const storageSettings = {
   storage: z
@@ -42,10 +47,14 @@ export const storageSettings = {
                 'is an endpoint.',
             }),
           access_key_id: text(
-            'an access key id',
+            'an access key id, in quotes if it has digits only',
             'Without it, credentials are looked for as AWS programs do: in the environment, a profile, or the machine.',
           ),
-          secret_access_key: text('a secret access key', 'The secret of access_key_id.'),
+          secret_access_key: text(
+            'a secret access key, in quotes if it has digits only',
+            'The secret of access_key_id.',
+            { secret: true },
+          ),
           secret_access_key_file: text(
             'the path of a file',
             'The file that has the secret of access_key_id, so that it need not stand among the settings.',
