@@ -1,10 +1,16 @@
 import type { Bucket } from '../bucket.ts'
+import { s3Locations } from './locations.ts'
 import { s3Multiparts } from './multiparts.ts'
 import { s3Objects } from './objects.ts'
 import { type S3Settings, s3Requests } from './requests.ts'
 
-export function s3Bucket(settings: S3Settings): Bucket {
+export function s3Bucket(settings: S3Settings, now: () => number = Date.now): Bucket {
   const requests = s3Requests(settings)
   const objects = s3Objects(requests)
-  return { ...objects, ...s3Multiparts(requests, objects), close: requests.close }
+  return {
+    ...objects,
+    ...s3Multiparts(requests, objects),
+    ...s3Locations(requests, now),
+    close: requests.close,
+  }
 }
