@@ -7,6 +7,8 @@ export default defineConfig({
     include: ['test/soak/*.soak.ts'],
     reporters: ['default', closingReporter],
     testTimeout: 30 * 60_000,
+    // All clients at once: what they do there is wait.
+    maxConcurrency: 8,
     teardownTimeout: 5_000,
   },
 })

@@ -54,7 +54,15 @@ export const publishForMs = 24 * hourMs
 /** A token lives 15 minutes and is taken for uploads an hour longer (auth-security 1.11); the rest is for clocks. */
 export const rememberForMs = 2.25 * hourMs
 
+/** Its kid begins with no hyphen: `slipway keys revoke KID` would take that for an option. */
 export function makeKey(): NewKey {
+  for (;;) {
+    const key = anyKey()
+    if (!key.kid.startsWith('-')) return key
+  }
+}
+
+function anyKey(): NewKey {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const { x, y, d } = privateKey.export({ format: 'jwk' })
   if (x === undefined || y === undefined || d === undefined) throw new TypeError('P-256 keys have x, y and d')

@@ -16,6 +16,8 @@ export interface Policy extends AccessPolicy {
   whoCan(level: Level, name: RepositoryName): readonly Holder[]
   /** What refuses a change of a repository to everybody; undefined where nothing does. */
   protectionAgainst(change: Change, name: RepositoryName): Protection | undefined
+  /** Whether any change of a repository is refused to everybody. */
+  isProtected(name: RepositoryName): boolean
 }
 
 export interface Reason {
@@ -97,6 +99,7 @@ export function policyOf({ rules, protections, now }: PolicySource): Policy {
         .flatMap(rule => holdersBy(rule, name))
     },
     protectionAgainst: (change, name) => protectionAgainst(protections, change, name),
+    isProtected: name => protections.some(({ repositories }) => repositories.matches(name)),
   }
 }
 

@@ -8,7 +8,7 @@ import type { Credentials } from '../auth/credentials.ts'
 import type { View } from '../auth/directory.ts'
 import { repeats } from '../auth/rates.ts'
 import { isDigest, type Reference, type RepositoryName } from '../oci/names.ts'
-import type { TagChange, TagGuard } from '../storage/registry.ts'
+import type { TagChange } from '../storage/registry.ts'
 import type { Context, RequestState } from './context.ts'
 import type { Kind, Operation, OperationOf } from './operations.ts'
 import { Protected } from './protected-registry.ts'
@@ -109,8 +109,8 @@ export function refusedLogin(refusal: Refusal, shown: Credentials, view: View): 
 
 /** Remembers which tags a request has changed. The storage may try several times, and ask again for what is done. */
 export const rememberTags =
-  ({ state }: Context): TagGuard =>
-  change => {
+  ({ state }: Context) =>
+  (change: TagChange): void => {
     state.tagChanges ??= new Map()
     const { tag, from, to } = change
     if (from !== to || !state.tagChanges.has(tag)) state.tagChanges.set(tag, change)

@@ -71,7 +71,7 @@ export async function putManifest(services: Services, ctx: Context, operation: O
   const condition = conditionOf(ctx)
   const bytes = await readBody(ctx.req, ctx.res, limit, services.pace, tooLarge)
   const mediaType = ctx.get('Content-Type') || undefined
-  const author = { by: wordOf(ctx.state.caller.principal), guard: rememberTags(ctx) }
+  const author = { by: wordOf(ctx.state.caller.principal), told: rememberTags(ctx) }
   const push = { mediaType, bytes, tags, condition, ...author }
   const { digest, subject } = await services.registry.manifests.write(name, reference, push, ctx.state.io)
   return empty(201, {
@@ -90,7 +90,7 @@ export async function deleteManifest(
   await registry.manifests.remove(
     operation.name,
     operation.reference,
-    { by: wordOf(ctx.state.caller.principal), guard: rememberTags(ctx) },
+    { by: wordOf(ctx.state.caller.principal), told: rememberTags(ctx) },
     ctx.state.io,
   )
   return empty(202)

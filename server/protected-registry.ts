@@ -30,14 +30,16 @@ export function protectedRegistry(registry: Registry, policy: Policy): Registry 
     if (protection) throw new Protected(protection, { name, ...('tag' in change && { tag: change.tag }) })
   }
 
-  const guarded = <Author extends TagAuthor>(name: RepositoryName, author: Author): Author => ({
-    ...author,
-    guard: (change: TagChange) => {
+  const guarded = <Author extends TagAuthor>(name: RepositoryName, author: Author): Author => {
+    // Without a guard nothing has to be looked up before it is changed.
+    if (!policy.isProtected(name)) return author
+    const guard = (change: TagChange) => {
       const kind = kindOf(change)
       if (kind) refuse({ kind, tag: change.tag }, name)
       author.guard?.(change)
-    },
-  })
+    }
+    return { ...author, guard }
+  }
 
   return {
     blobs: {

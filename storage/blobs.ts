@@ -163,6 +163,7 @@ export function blobs(
       // Marked before the look: a manifest that is not seen then has not been acknowledged, and will not be.
       const marked = await store.write(key, encodeRecord({ ...link, leaving: true }), ifMatch(record.etag))
       if (!marked) throw busy()
+      await store.everybodySees?.(options)
       if (await isReferenced(rid, digest, io)) {
         await store.write(key, encodeRecord({ ...staying }), ifMatch(marked.etag))
         throw new RegistryError('BLOB_IN_USE', { detail: { digest } })

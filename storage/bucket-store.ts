@@ -3,11 +3,13 @@ import { Readable } from 'node:stream'
 import type { Bucket, Guarantees } from './bucket.ts'
 import { bucketUploads } from './bucket-uploads.ts'
 import { formatKey, mayBeOld } from './layout.ts'
-import type { Condition, MutationOptions, ObjectStore, StoredRecord } from './object-store.ts'
+import type { Condition, MutationOptions, ObjectStore, StoredRecord, Written } from './object-store.ts'
 import type { PartBuffers } from './part-buffers.ts'
 
 /** How long a record that was read is taken for what stands there still. */
 const trustedMs = 2_000
+/** What clocks that count the same time may differ by. */
+const slackMs = 100
 
 /**
  * Where a removal cannot have a condition, an empty object says that there is no record: writing that can have one. No
@@ -37,26 +39,42 @@ export function bucketStore(bucket: Bucket, guarantees: Guarantees, buffers: Par
     return bucket.put(key, bytes, { signal, deadlineMs })
   }
 
+  /** As old as the question, not as the answer. */
+  async function stamped<T extends object>(
+    key: string,
+    answer: Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    const version = String(performance.now())
+    const found = await answer
+    return found && mayBeOld(key) ? { ...found, version } : found
+  }
+
+  async function write(key: string, bytes: Uint8Array, options: MutationOptions): Promise<Written> {
+    const { condition } = options
+    if (!condition) return bucket.put(key, bytes, options)
+    if (!conditionalWrite) return putAfterLook(key, bytes, condition, options)
+    const written = await bucket.put(key, bytes, options)
+    if (written || conditionalRemove || !('ifAbsent' in condition)) return written
+    const found = await bucket.read(key, options)
+    if (!found || !isEmpty(found)) return undefined
+    return bucket.put(key, bytes, { ...options, condition: { ifMatch: found.etag } })
+  }
+
   return {
     ...bucketUploads(bucket, buffers),
+    remote: true,
 
     async read(key, io) {
-      const found = await bucket.read(key, io)
-      if (!found || isEmpty(found)) return undefined
-      return mayBeOld(key) ? { ...found, version: String(Date.now()) } : found
+      const found = await stamped(key, bucket.read(key, io))
+      return found && !isEmpty(found) ? found : undefined
     },
 
-    isCurrent: (_key, version) => Date.now() - Number(version) < trustedMs,
+    isCurrent: (_key, version) => performance.now() - Number(version) < trustedMs,
 
-    async write(key, bytes, options) {
-      const { condition } = options
-      if (!condition) return bucket.put(key, bytes, options)
-      if (!conditionalWrite) return putAfterLook(key, bytes, condition, options)
-      const written = await bucket.put(key, bytes, options)
-      if (written || conditionalRemove || !('ifAbsent' in condition)) return written
-      const found = await bucket.read(key, options)
-      if (!found || !isEmpty(found)) return undefined
-      return bucket.put(key, bytes, { ...options, condition: { ifMatch: found.etag } })
+    write: (key, bytes, options) => stamped(key, write(key, bytes, options)),
+
+    everybodySees: async () => {
+      await new Promise(wake => setTimeout(wake, trustedMs + slackMs))
     },
 
     async remove(key, options) {

@@ -55,14 +55,17 @@ const busy = () => new RegistryError('UPLOAD_BUSY', { headers: { 'Retry-After': 
 
 export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMethods {
   const known = new LRUCache<string, Known>({ max: remembered })
+  /** Uploads that this process has named. */
+  const begun = new LRUCache<string, true>({ max: remembered })
   const writing = new Set<string>()
 
   /** How an upload stands; undefined before its first byte. Throws UPLOAD_UNKNOWN when it is gone. */
-  async function standing(upload: Upload, io: Io): Promise<Known | undefined> {
+  async function standing(upload: Upload, io: Io, exact = false): Promise<Known | undefined> {
     const mine = known.get(upload.id)
     if (mine?.state === 'gone') throw unknown()
     if (mine && (mine.from === upload.state || encode(mine.state) === upload.state)) return mine
-    return upload.state === undefined ? findOpen(upload.id, io) : verified(decode(upload.state), io)
+    if (upload.state !== undefined) return verified(decode(upload.state), io)
+    return begun.has(upload.id) && !exact ? undefined : findOpen(upload.id, io)
   }
 
   /** Of an upload that another process has written to: its parts must be those that the state stands for. */
@@ -164,10 +167,14 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
     // What a bucket has acknowledged it has.
     run: '',
 
-    begin: owner => ({ id: newContentId(startOf(owner)), owner }),
+    begin(owner) {
+      const id = newContentId(startOf(owner))
+      begun.set(id, true)
+      return { id, owner }
+    },
 
-    async uploaded(upload, io) {
-      const now = await standing(upload, io)
+    async uploaded(upload, { signal, exact }) {
+      const now = await standing(upload, { signal }, exact)
       return now && now.state !== 'gone' ? { size: now.state.size, modifiedMs: now.modifiedMs } : undefined
     },
 

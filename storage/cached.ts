@@ -45,14 +45,18 @@ export function cached(store: ObjectStore, { maxBytes }: CacheLimits): ObjectSto
       const known = records.get(key)
       if (known?.version !== undefined && isCurrent?.(key, known.version)) return known
       const found = await store.read(key, io)
-      if (found?.version !== undefined) records.set(key, found)
+      if (found && (store.remote || found.version !== undefined)) records.set(key, found)
       else records.delete(key)
       return found
     },
 
+    ...(store.remote && { recall: (key: string) => records.get(key) }),
+
     async write(key, bytes, options) {
       records.delete(key)
-      return store.write(key, bytes, options)
+      const written = await store.write(key, bytes, options)
+      if (written && store.remote) records.set(key, { ...written, bytes: Buffer.from(bytes) })
+      return written
     },
 
     async remove(key, options) {

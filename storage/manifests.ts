@@ -153,7 +153,7 @@ export function manifests(
   async function removeManifest(
     rid: Rid,
     digest: Digest,
-    { by, guard }: TagAuthor,
+    { by, guard, told }: TagAuthor,
     options: MutationOptions,
   ): Promise<boolean> {
     for (;;) {
@@ -161,10 +161,12 @@ export function manifests(
       const subject = held?.header.sub
       const before = await tracesOf(rid, digest, subject, options)
       for (const { tag } of before.tags) guard?.({ tag, from: digest, to: undefined })
+      for (const { tag } of before.tags) told?.({ tag, from: digest, to: undefined })
       // What leads to it first: whoever dies in between leaves a manifest without a tag, and no tag without a manifest.
       await drop(rid, digest, before, by, options)
       const condition = { ifMatch: held?.record.etag ?? '' }
       if (held && !(await store.remove(manifestKey(rid, digest), { ...options, condition }))) continue
+      await store.everybodySees?.(options)
       // A push that found the manifest a moment ago may lead to it now, and looks again after that.
       const since = await tracesOf(rid, digest, subject, options)
       if (!(await readManifest(store, rid, digest, options))) await drop(rid, digest, since, by, options)

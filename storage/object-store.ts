@@ -24,7 +24,7 @@ export interface StoredRecord {
 }
 
 /** How a write ended. `undefined`: the condition did not hold and nothing was written. */
-export type Written = { readonly etag: string; readonly modifiedMs: number } | undefined
+export type Written = Pick<StoredRecord, 'etag' | 'modifiedMs' | 'version'> | undefined
 
 /** What must hold for a mutation to happen. A key is written with conditions always or never: the two do not mix. */
 export type Condition = { readonly ifAbsent: true } | { readonly ifMatch: string }
@@ -106,11 +106,20 @@ export interface AppendOptions extends Io {
 export interface ObjectStore {
   /** As long as this stays the same, an upload holds every byte that was acknowledged. */
   readonly run: string
+  /** Each question is a journey: what can be guessed is. */
+  readonly remote?: true
 
   /** The record at a key, or undefined. Sees every write that was acknowledged before. */
   read(key: string, io: Io): Promise<StoredRecord | undefined>
   /** Whether what was read before is still what stands there, answered without waiting; false when in doubt. */
   isCurrent?(key: string, version: string): boolean
+  /**
+   * Only where each question is a journey: what this process last knew of a record, however old that is, to begin with
+   * what it most likely still is. Undefined where it knows of none, and most likely there is none.
+   */
+  recall?(key: string): StoredRecord | undefined
+  /** Only where `isCurrent` may be mistaken for a while: waits until no process is any more about what was done before. */
+  everybodySees?(io: Io): Promise<void>
   /** Writes a whole record: durable when it resolves, never seen half. Undefined: the condition did not hold. */
   write(key: string, bytes: Uint8Array, options: MutationOptions): Promise<Written>
   /** Removes a record. True if it is gone now, also if it never was; false: the condition did not hold. */
@@ -124,8 +133,11 @@ export interface ObjectStore {
    * byte makes it again.
    */
   begin(owner: string): Upload
-  /** What an upload holds; undefined before its first byte. Throws UPLOAD_UNKNOWN when it is gone. */
-  uploaded(upload: Upload, io: Io): Promise<Uploaded | undefined>
+  /**
+   * What an upload holds; undefined before its first byte. Throws UPLOAD_UNKNOWN when it is gone. Unless `exact` is asked
+   * for, a remote store may go by what this process knows of an upload that it has begun itself.
+   */
+  uploaded(upload: Upload, io: Io & { readonly exact?: boolean }): Promise<Uploaded | undefined>
   /**
    * Adds bytes; what is returned takes the place of `upload`. When the source or the store fails, or the signal aborts,
    * what has been stored until then stays, and `uploaded` tells how much. One writer at a time: throws UPLOAD_BUSY

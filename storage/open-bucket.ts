@@ -11,8 +11,8 @@ import type { ObjectStore, StoredRecord } from './object-store.ts'
 import { partBuffers } from './part-buffers.ts'
 import type { BucketState } from './place.ts'
 import { operation } from './record.ts'
-import { s3Bucket } from './s3/bucket.ts'
-import type { S3Settings } from './s3/requests.ts'
+import { s3Bucket } from './s3-bucket.ts'
+import type { S3Settings } from './s3-requests.ts'
 
 export interface OpenBucket {
   readonly store: ObjectStore

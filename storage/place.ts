@@ -5,7 +5,7 @@ import type { Guarantees } from './bucket.ts'
 import { type FolderReport, inspectFolder } from './folder-format.ts'
 import type { StoredRecord } from './object-store.ts'
 import type { OpenStore } from './open.ts'
-import type { S3Settings } from './s3/requests.ts'
+import type { S3Settings } from './s3-requests.ts'
 
 export type Place =
   | { readonly kind: 'folder'; readonly path: string; readonly durability: 'full' | 'relaxed' }
@@ -36,7 +36,7 @@ const folders = () => import('./open.ts')
 const patienceMs = 60_000
 const soon = (): Io => ({ signal: AbortSignal.timeout(patienceMs) })
 
-export const nameOfBucket = ({ bucket, prefix }: S3Settings) => `s3://${bucket}${prefix ? `/${prefix}` : ''}`
+const nameOfBucket = ({ bucket, prefix }: S3Settings) => `s3://${bucket}${prefix ? `/${prefix}` : ''}`
 
 /** What is there. Leaves nothing behind. */
 export async function inspectPlace(place: Place): Promise<PlaceReport> {

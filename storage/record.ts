@@ -37,7 +37,8 @@ export const pause = () => new Promise(wake => setTimeout(wake, Math.random() * 
 
 /**
  * Writes what `change` makes of a record, or of none, unless it makes nothing of it; what somebody else writes in
- * between is looked at anew. Undefined: nothing was written.
+ * between is looked at anew. Undefined: nothing was written. Where asking is dear the first try is a guess, of which
+ * nothing but its success means anything.
  */
 export async function update(
   store: ObjectStore,
@@ -45,14 +46,31 @@ export async function update(
   change: (found: StoredRecord | undefined) => Buffer | undefined,
   options: MutationOptions,
 ): Promise<Written> {
+  const writeOver = (found: StoredRecord | undefined, bytes: Buffer) => {
+    const condition = found ? { ifMatch: found.etag } : { ifAbsent: true as const }
+    return store.write(key, bytes, { ...options, condition })
+  }
+  if (store.recall) {
+    const guess = store.recall(key)
+    const bytes = attempt(() => change(guess))
+    const written = bytes && (await writeOver(guess, bytes))
+    if (written) return written
+  }
   for (;;) {
     const found = await store.read(key, options)
     const bytes = change(found)
     if (bytes === undefined) return undefined
-    const condition = found ? { ifMatch: found.etag } : { ifAbsent: true as const }
-    const written = await store.write(key, bytes, { ...options, condition })
+    const written = await writeOver(found, bytes)
     if (written) return written
     await pause()
+  }
+}
+
+function attempt<T>(act: () => T): T | undefined {
+  try {
+    return act()
+  } catch {
+    return undefined
   }
 }
 

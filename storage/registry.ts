@@ -111,6 +111,8 @@ export type TagGuard = (change: TagChange) => void
 export interface TagAuthor {
   readonly by: string
   readonly guard?: TagGuard | undefined
+  /** Hears of each change that is about to be made, also when it has to be tried again. */
+  readonly told?: ((change: TagChange) => void) | undefined
 }
 
 export interface ManifestPush extends TagAuthor {

@@ -82,21 +82,23 @@ export function tags(store: ObjectStore): Tags {
       refuseUnless(condition, tag, await self.resolve(rid, tag, io))
     },
 
-    async point(rid, tag, to, { by, condition, guard }, options) {
+    async point(rid, tag, to, { by, condition, guard, told }, options) {
       const pointed = (found: StoredRecord | undefined) => {
         const before = found && decodeRecord<TagRecord>(found)
         refuseUnless(condition, tag, before?.d)
         guard?.({ tag, from: before?.d, to })
+        told?.({ tag, from: before?.d, to })
         return encodeRecord({ d: to, at: Date.now(), by, rev: (before?.rev ?? 0) + 1, h: pastOf(before, to) })
       }
       await update(store, tagKey(rid, tag), pointed, options)
     },
 
-    async remove(rid, tag, { by, guard }, options) {
+    async remove(rid, tag, { by, guard, told }, options) {
       for (;;) {
         const found = await find(rid, tag, options)
         if (!found) return false
         guard?.({ tag, from: found.record.d, to: undefined })
+        told?.({ tag, from: found.record.d, to: undefined })
         if (await self.drop(rid, found, by, options)) return true
         await pause()
       }

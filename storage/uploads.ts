@@ -58,7 +58,10 @@ export function uploads(
   }
 
   /** What an upload holds. One that was never begun can be for as long as what is gone is remembered. */
-  async function sizeOf({ upload, size }: SealedUpload, io: Io): Promise<number> {
+  async function sizeOf(
+    { upload, size }: SealedUpload,
+    io: Io & { readonly exact?: boolean },
+  ): Promise<number> {
     const found = await store.uploaded(upload, io)
     const isLate = Date.now() - madeMs(upload.id) > Math.min(limits().ttlMs, graceMs)
     if (!found && (size > 0 || isLate)) throw new RegistryError('UPLOAD_UNKNOWN')
@@ -66,7 +69,7 @@ export function uploads(
   }
 
   /** The upload behind an address and its true size, which may be past what the address says. */
-  async function locate(pusher: Pusher, address: string, io: Io) {
+  async function locate(pusher: Pusher, address: string, io: Io & { readonly exact?: boolean }) {
     const sealed = await seal.open(contextOf(pusher), address, io)
     return { sealed, size: await sizeOf(sealed, io) }
   }
@@ -126,7 +129,7 @@ export function uploads(
     },
 
     async find(pusher, address, io) {
-      const { sealed, size } = await locate(pusher, address, io)
+      const { sealed, size } = await locate(pusher, address, { ...io, exact: true })
       return sessionOf(pusher, sealed.upload, size, io)
     },
 
@@ -179,7 +182,7 @@ export function uploads(
     },
 
     async cancel(pusher, address, io) {
-      const { sealed } = await locate(pusher, address, io)
+      const { sealed } = await locate(pusher, address, { ...io, exact: true })
       digests.forget(sealed.upload.id)
       await store.abort(sealed.upload, io)
     },

@@ -24,6 +24,11 @@ it('names a key by its thumbprint', async () => {
   expect(kid).toBe(await calculateJwkThumbprint(publicJwk))
 })
 
+it('makes no key whose name a command would take for an option', () => {
+  const kids = Array.from({ length: 1_000 }, () => makeKey().kid)
+  expect(kids.filter(kid => kid.startsWith('-'))).toEqual([])
+})
+
 it('begins with a key that signs and one that will', () => {
   expect(states(firstRing(startMs))).toEqual(['active', 'next'])
 })

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { expect } from 'vitest'
 import { it as base, describeClient } from '../helpers/clients.ts'
+import { dockerHost, startDockerd } from '../helpers/dockerd.ts'
 import { digestsOf, image, multiArch, randomBytes } from '../helpers/images.ts'
 import { pullDigests, pushImage } from '../helpers/push.ts'
 import { openTap } from '../helpers/tap.ts'
@@ -8,22 +9,12 @@ import { tar } from '../helpers/tar.ts'
 
 /** Runs `docker` against a daemon of this file's own, which touches no network. */
 const it = base.extend('docker', { scope: 'file' }, async ({ sandbox }, { onCleanup }) => {
-  const socket = `unix://${sandbox.path('docker.sock')}`
   const docker = (args: readonly string[], input?: Buffer) =>
-    sandbox.run('docker', ['--host', socket, ...args], {
-      env: { DOCKER_BUILDKIT: '0' },
+    sandbox.run('docker', args, {
+      env: { DOCKER_HOST: dockerHost(sandbox), DOCKER_BUILDKIT: '0' },
       ...(input && { input }),
     })
-  const folders = ['data-root', 'exec-root', 'pidfile'].map(name => `--${name}=${sandbox.path(name)}`)
-  const daemon = await sandbox.start(
-    'dockerd',
-    ['--host', socket, ...folders, '--storage-driver=overlay2', '--bridge=none', '--iptables=false'],
-    () =>
-      docker(['version']).then(
-        () => true,
-        () => false,
-      ),
-  )
+  const daemon = await startDockerd(sandbox)
   onCleanup(() => daemon[Symbol.asyncDispose]())
   return docker
 })

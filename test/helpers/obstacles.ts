@@ -19,6 +19,8 @@ const sources = {
   script: 'apt-get install bsdutils',
   crane: 'go install github.com/google/go-containerregistry/cmd/crane@v0.21.9',
   regctl: 'go install github.com/regclient/regclient/cmd/regctl@v0.11.5',
+  versitygw: 'go install github.com/versity/versitygw/cmd/versitygw@v1.8.0',
+  minio: 'go install github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c',
 } as const
 
 export type Program = keyof typeof sources

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CreateBucketCommand, ListBucketsCommand, S3Client } from '@aws-sdk/client-s3'
 import { test } from 'vitest'
-import { describeClient } from './clients.ts'
+import { describeUnless, needsPrograms } from './obstacles.ts'
 import { leashed } from './programs.ts'
 import type { S3Credentials } from './s3-signature.ts'
 import { until } from './until.ts'
@@ -53,7 +53,7 @@ const launches: Readonly<Record<EngineName, Launch>> = {
 export function describeEngines(behaviours: (it: EngineTest) => void): void {
   for (const name of Object.keys(launches) as EngineName[]) {
     const it = engineTest(name)
-    describeClient([name], () => behaviours(it))
+    describeUnless(needsPrograms([name]), name, () => behaviours(it))
   }
 }
 

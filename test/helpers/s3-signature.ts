@@ -15,7 +15,7 @@ export interface Signable {
 }
 
 /** What stands for the body in the signature when the body is not part of it. */
-export const unsignedPayload = 'UNSIGNED-PAYLOAD'
+const unsignedPayload = 'UNSIGNED-PAYLOAD'
 
 /** The headers with x-amz-date, x-amz-content-sha256 and authorization; a payload hash that is there is kept. */
 export function signed(

@@ -13,6 +13,16 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Exit codes that are no failure; 0 alone when left out. */
   readonly accept?: readonly number[]
+  /** When it is killed; soon when left out. */
+  readonly boundMs?: number
+}
+
+export interface Attempt {
+  /** The exit code, or the signal that ended it. */
+  readonly status: number | NodeJS.Signals | null
+  readonly stdout: string
+  /** Both outputs, one behind the other, as a person would look for a reason in them. */
+  readonly output: string
 }
 
 /**
@@ -24,6 +34,8 @@ export interface Sandbox extends AsyncDisposable {
   path(...parts: string[]): string
   /** Runs a program to its end and returns what it printed; throws with all its output when it fails. */
   run(program: string, args: readonly string[], options?: RunOptions): Promise<string>
+  /** Runs a program to its end, however it ends. */
+  attempt(program: string, args: readonly string[], options?: Omit<RunOptions, 'accept'>): Promise<Attempt>
   /** Starts a program that goes on running, and returns when `isReady` first says so. */
   start(program: string, args: readonly string[], isReady: () => Promise<boolean>): Promise<AsyncDisposable>
 }
@@ -56,22 +68,29 @@ export async function openSandbox(): Promise<Sandbox> {
   const launch = ([first, ...rest]: Command, env: RunOptions['env'] = {}) =>
     spawn(first, rest, { cwd: root, env: { ...environment, ...env } })
 
+  const attempt: Sandbox['attempt'] = async (program, args, { input, env, boundMs = runMs } = {}) => {
+    const child = launch(isolated(program, args), env)
+    const overdue = setTimeout(() => child.kill('SIGKILL'), boundMs)
+    child.stdin.on('error', () => {})
+    child.stdin.end(input)
+    const [stdout, stderr, [code, signal]] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>,
+    ]).finally(() => clearTimeout(overdue))
+    return { status: code ?? signal, stdout, output: `${stdout}${stderr}` }
+  }
+
   return {
     path: (...parts) => join(root, ...parts),
 
-    async run(program, args, { input, env, accept = [0] } = {}) {
-      const child = launch(isolated(program, args), env)
-      const overdue = setTimeout(() => child.kill('SIGKILL'), runMs)
-      child.stdin.on('error', () => {})
-      child.stdin.end(input)
-      const [stdout, stderr, [code, signal]] = await Promise.all([
-        text(child.stdout),
-        text(child.stderr),
-        once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>,
-      ]).finally(() => clearTimeout(overdue))
-      if (code !== null && accept.includes(code)) return stdout
-      throw new Error(`${program} ${args.join(' ')} ended with ${code ?? signal}:\n${stdout}${stderr}`)
+    async run(program, args, { accept = [0], ...options } = {}) {
+      const { status, stdout, output } = await attempt(program, args, options)
+      if (typeof status === 'number' && accept.includes(status)) return stdout
+      throw new Error(`${program} ${args.join(' ')} ended with ${status}:\n${output}`)
     },
+
+    attempt,
 
     async start(program, args, isReady) {
       const child = launch(leashed(isolated(program, args)))

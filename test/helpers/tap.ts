@@ -1,7 +1,7 @@
 import { once } from 'node:events'
-import { createServer, request } from 'node:http'
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { PassThrough } from 'node:stream'
+import { PassThrough, type Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
 export interface Exchange {
@@ -11,6 +11,7 @@ export interface Exchange {
   readonly status: number
   /** Bytes of the request's body. */
   readonly sent: number
+  readonly authorization: string | undefined
 }
 
 export interface Tap extends AsyncDisposable {
@@ -23,14 +24,25 @@ export interface Tap extends AsyncDisposable {
   mounts(): number
 }
 
+/** What a tap does beside writing down. */
+export interface TapOptions {
+  /** A request passes when this resolves; what it has answered itself does not pass. */
+  readonly before?: (incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void>
+  /** What the body of a request passes through. */
+  readonly through?: (incoming: IncomingMessage) => Transform
+}
+
 /** A wire to a registry that writes down what passes. Clients take it for the registry. */
-export async function openTap(target: string): Promise<Tap> {
+export async function openTap(target: string, options: TapOptions = {}): Promise<Tap> {
+  const { before = async () => {}, through = () => new PassThrough() } = options
   const exchanges: Exchange[] = []
-  const server = createServer((incoming, outgoing) => {
+  const server = createServer(async (incoming, outgoing) => {
+    await before(incoming, outgoing)
+    if (outgoing.headersSent) return
     const { method = 'GET', url: path = '/', headers } = incoming
     const [hostname, port] = target.split(':')
     let sent = 0
-    const counted = new PassThrough()
+    const counted = through(incoming)
     counted.on('data', (chunk: Buffer) => {
       sent += chunk.length
     })
@@ -39,6 +51,7 @@ export async function openTap(target: string): Promise<Tap> {
         method,
         path,
         status: answer.statusCode ?? 0,
+        authorization: headers.authorization,
         get sent() {
           return sent
         },

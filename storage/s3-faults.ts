@@ -1,6 +1,6 @@
 /** What goes wrong with requests to S3, in S3's words and in the registry's. */
-import { codeOf, RegistryError } from '../../oci/errors.ts'
-import type { Io } from '../../oci/io.ts'
+import { codeOf, RegistryError } from '../oci/errors.ts'
+import type { Io } from '../oci/io.ts'
 
 /** The SDK's errors that come from an answer of the store, and those of requests that it sent several times. */
 interface Answered extends Error {

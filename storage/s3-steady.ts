@@ -1,7 +1,7 @@
 /** Bytes of an object that go on where they broke off. */
 import { finished, Readable } from 'node:stream'
-import type { ByteRange } from '../../oci/ranges.ts'
-import { cutOff } from './faults.ts'
+import type { ByteRange } from '../oci/ranges.ts'
+import { cutOff } from './s3-faults.ts'
 
 export interface SteadyOptions {
   /** What comes first. */

@@ -1,9 +1,9 @@
-/** How requests go to S3: by the AWS SDK, which only this folder knows. */
+/** How requests go to S3: by the AWS SDK, which only the files s3-*.ts know. */
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3'
-import { RegistryError } from '../../oci/errors.ts'
-import type { MutationOptions } from '../object-store.ts'
+import { RegistryError } from '../oci/errors.ts'
+import type { MutationOptions } from './object-store.ts'
 
 export interface S3Settings {
   readonly bucket: string

@@ -3,9 +3,9 @@
  * SDK's way is one more package, and forty times as dear, for what is asked of us with every layer that is pulled.
  */
 import { createHash, createHmac } from 'node:crypto'
-import type { Bucket } from '../bucket.ts'
-import { answered } from './faults.ts'
-import type { Requests, Signer } from './requests.ts'
+import type { Bucket } from './bucket.ts'
+import { answered } from './s3-faults.ts'
+import type { Requests, Signer } from './s3-requests.ts'
 
 /** Whoever sees an address may use it for so long. */
 const lifeMs = 600_000

@@ -9,15 +9,15 @@ import {
   ListObjectsV2Command,
   PutObjectCommand,
 } from '@aws-sdk/client-s3'
-import { RegistryError } from '../../oci/errors.ts'
-import type { Io } from '../../oci/io.ts'
-import type { ByteRange } from '../../oci/ranges.ts'
-import type { Bucket } from '../bucket.ts'
-import type { Condition, StoredRecord } from '../object-store.ts'
-import { pause } from '../record.ts'
-import { answered, attemptsOf, isBroken, kindOf, unlessMissing } from './faults.ts'
-import { base64Of, dateOf, fenced, maxAttempts, type Requests, silenceMs } from './requests.ts'
-import { steady } from './steady.ts'
+import { RegistryError } from '../oci/errors.ts'
+import type { Io } from '../oci/io.ts'
+import type { ByteRange } from '../oci/ranges.ts'
+import type { Bucket } from './bucket.ts'
+import type { Condition, StoredRecord } from './object-store.ts'
+import { pause } from './record.ts'
+import { answered, attemptsOf, isBroken, kindOf, unlessMissing } from './s3-faults.ts'
+import { base64Of, dateOf, fenced, maxAttempts, type Requests, silenceMs } from './s3-requests.ts'
+import { steady } from './s3-steady.ts'
 
 type ObjectMethods = Pick<Bucket, 'read' | 'get' | 'head' | 'put' | 'remove' | 'list'>
 

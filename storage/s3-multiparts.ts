@@ -8,9 +8,9 @@ import {
   ListPartsCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
-import type { Bucket, MultipartId } from '../bucket.ts'
-import { answered, attemptsOf, kindOf, unlessMissing } from './faults.ts'
-import { base64Of, fenced, type Requests } from './requests.ts'
+import type { Bucket, MultipartId } from './bucket.ts'
+import { answered, attemptsOf, kindOf, unlessMissing } from './s3-faults.ts'
+import { base64Of, fenced, type Requests } from './s3-requests.ts'
 
 type MultipartMethods = Pick<
   Bucket,

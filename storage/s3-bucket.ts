@@ -1,8 +1,8 @@
-import type { Bucket } from '../bucket.ts'
-import { s3Locations } from './locations.ts'
-import { s3Multiparts } from './multiparts.ts'
-import { s3Objects } from './objects.ts'
-import { type S3Settings, s3Requests } from './requests.ts'
+import type { Bucket } from './bucket.ts'
+import { s3Locations } from './s3-locations.ts'
+import { s3Multiparts } from './s3-multiparts.ts'
+import { s3Objects } from './s3-objects.ts'
+import { type S3Settings, s3Requests } from './s3-requests.ts'
 
 export function s3Bucket(settings: S3Settings, now: () => number = Date.now): Bucket {
   const requests = s3Requests(settings)

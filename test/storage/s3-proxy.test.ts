@@ -1,0 +1,293 @@
+/** That the wire to an S3 store passes everything on, says what passed, and fails as it is told to. */
+import { once } from 'node:events'
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import { buffer } from 'node:stream/consumers'
+import { expect, it, onTestFinished } from 'vitest'
+import { type HttpRequest, send } from '../helpers/http.ts'
+import { internalError, slowDown } from '../helpers/s3-faults.ts'
+import { startS3Proxy } from '../helpers/s3-proxy.ts'
+import { element } from '../helpers/s3-requests.ts'
+import { until } from '../helpers/until.ts'
+
+interface Seen {
+  readonly line: string
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+}
+
+const nowhere = { region: 'r', accessKeyId: 'a', secretAccessKey: 's' }
+const noon = 'Fri, 20 Nov 2026 12:00:00 GMT'
+
+/** A store that has one object, of ten bytes, and says yes to everything. */
+async function trivialStore() {
+  const seen: Seen[] = []
+  let connections = 0
+  const server = createServer(async (req, res) => {
+    const body = await buffer(req).catch(() => undefined)
+    if (body === undefined) return
+    seen.push({ line: `${req.method} ${req.url}`, headers: req.headers, body: body.toString() })
+    res.writeHead(200, [
+      ...['Content-Length', '10'],
+      ...['Date', noon],
+      ...['X-Twice', 'one'],
+      ...['X-Twice', 'two'],
+    ])
+    res.end(req.method === 'HEAD' ? undefined : '0123456789')
+  })
+  server.on('connection', () => {
+    connections += 1
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  // A TCP server's address is never a string.
+  const { port } = server.address() as AddressInfo
+  return {
+    place: { endpoint: new URL(`http://127.0.0.1:${port}`), ...nowhere },
+    seen,
+    get connections() {
+      return connections
+    },
+  }
+}
+
+async function wired() {
+  const store = await trivialStore()
+  const proxy = await startS3Proxy(store.place)
+  onTestFinished(() => proxy[Symbol.asyncDispose]())
+  const ask = (path: string, request?: HttpRequest) => send(proxy.endpoint.origin, path, request)
+  return { store, proxy, ask }
+}
+
+const put = (body: string | Buffer): HttpRequest => ({ method: 'PUT', body })
+
+it('passes a request and its answer on as they are', async () => {
+  const { store, proxy, ask } = await wired()
+  const answer = await ask('/bucket/a%2Bb?x=%20y', {
+    ...put('hello'),
+    headers: { Host: 'signed.test', 'If-None-Match': '*', Expect: '100-continue', 'Content-Length': '5' },
+  })
+  expect(answer).toMatchObject({
+    status: 200,
+    text: '0123456789',
+    headers: { date: noon, 'x-twice': 'one, two' },
+  })
+  expect(store.seen).toMatchObject([
+    {
+      line: 'PUT /bucket/a%2Bb?x=%20y',
+      headers: { host: 'signed.test', 'if-none-match': '*', 'content-length': '5' },
+      body: 'hello',
+    },
+  ])
+  expect(proxy.requests).toMatchObject([{ kind: 'PUT object', bucket: 'bucket', key: 'a+b', status: 200 }])
+})
+
+it('lets the store refuse before the body is sent', async () => {
+  const server = createServer().on('checkContinue', (_, res) =>
+    res.writeHead(412, { 'Content-Length': 0 }).end(),
+  )
+  server.listen(0, '127.0.0.1')
+  onTestFinished(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  await once(server, 'listening')
+  // A TCP server's address is never a string.
+  const { port } = server.address() as AddressInfo
+  await using proxy = await startS3Proxy({ endpoint: new URL(`http://127.0.0.1:${port}`), ...nowhere })
+
+  let invited = false
+  const asking = request(new URL('/bucket/k', proxy.endpoint), {
+    method: 'PUT',
+    headers: { Expect: '100-continue', 'Content-Length': 1_000_000 },
+  })
+  asking
+    .on('error', () => {})
+    .once('continue', () => {
+      invited = true
+    })
+  asking.flushHeaders()
+  const [answer] = (await once(asking, 'response')) as [IncomingMessage]
+  asking.destroy()
+  expect([answer.statusCode, invited]).toEqual([412, false])
+})
+
+it('uses the connections to the store again', async () => {
+  const { store, ask } = await wired()
+  for (const key of ['a', 'b', 'c']) await ask(`/bucket/${key}`)
+  expect(store.seen.length).toBe(3)
+  expect(store.connections).toBe(1)
+})
+
+it.for([
+  ['GET', '/', 'GET service'],
+  ['PUT', '/bucket', 'PUT bucket'],
+  ['HEAD', '/bucket/', 'HEAD bucket'],
+  ['GET', '/bucket?list-type=2&prefix=a%2F', 'GET list'],
+  ['GET', '/bucket?uploads&prefix=a', 'GET uploads'],
+  ['POST', '/bucket?delete', 'POST delete'],
+  ['GET', '/bucket/d/k?x-id=GetObject', 'GET object'],
+  ['HEAD', '/bucket/d/k', 'HEAD object'],
+  ['PUT', '/bucket/d/k', 'PUT object'],
+  ['DELETE', '/bucket/d/k', 'DELETE object'],
+  ['POST', '/bucket/d/k?uploads', 'POST uploads'],
+  ['PUT', '/bucket/d/k?partNumber=1&uploadId=u', 'PUT part'],
+  ['GET', '/bucket/d/k?uploadId=u', 'GET parts'],
+  ['POST', '/bucket/d/k?uploadId=u', 'POST complete'],
+  ['DELETE', '/bucket/d/k?uploadId=u', 'DELETE upload'],
+] as const)('takes %s %s for %s', async ([method, path, kind]) => {
+  const { proxy, ask } = await wired()
+  await ask(path, { method })
+  expect(proxy.counts()).toEqual({ [kind]: 1 })
+})
+
+it('tells copies from writes', async () => {
+  const { proxy, ask } = await wired()
+  const headers = { 'x-amz-copy-source': '/bucket/other' }
+  await ask('/bucket/k', { method: 'PUT', headers })
+  const before = proxy.requests.length
+  await ask('/bucket/k?partNumber=1&uploadId=u', { method: 'PUT', headers })
+  expect(proxy.counts()).toEqual({ 'PUT copy': 1, 'PUT part copy': 1 })
+  expect(proxy.counts(before)).toEqual({ 'PUT part copy': 1 })
+})
+
+it.for([
+  [internalError, 500, 'InternalError'],
+  [slowDown, 503, 'SlowDown'],
+] as const)('answers %o in place of the store', async ([fault, status, code]) => {
+  const { store, proxy, ask } = await wired()
+  proxy.inject(fault, { times: 2 })
+  const refused = await ask('/bucket/k', put(Buffer.alloc(1_000_000)))
+  expect([refused.status, element(refused.text, 'Code')]).toEqual([status, code])
+  expect(await ask('/bucket/k', { method: 'HEAD' })).toMatchObject({ status, text: '' })
+  expect(store.seen).toEqual([])
+  expect((await ask('/bucket/k')).status).toBe(200)
+  expect(proxy.requests.map(each => each.fault)).toEqual(['error', 'error', undefined])
+  expect(proxy.requests.map(each => each.status)).toEqual([status, status, 200])
+})
+
+it('happens to the requests it is meant for, as often as it is meant to', async () => {
+  const { proxy, ask } = await wired()
+  const twice = proxy.inject(slowDown, { when: ({ kind }) => kind === 'PUT object', times: 2 })
+  const always = proxy.inject(internalError, {
+    when: ({ key }) => key === 'b',
+    times: Number.POSITIVE_INFINITY,
+  })
+  const statusOf = async (path: string, request?: HttpRequest) => (await ask(path, request)).status
+  expect(await statusOf('/bucket/a')).toBe(200)
+  expect(await statusOf('/bucket/b')).toBe(500)
+  expect(await statusOf('/bucket/b', put('x'))).toBe(503)
+  expect(await statusOf('/bucket/a', put('x'))).toBe(503)
+  expect(await statusOf('/bucket/a', put('x'))).toBe(200)
+  expect(await statusOf('/bucket/b', put('x'))).toBe(500)
+  expect([twice.happened, always.happened]).toEqual([2, 2])
+  always.stop()
+  expect(await statusOf('/bucket/b')).toBe(200)
+})
+
+it('resets the connection before the store hears of it', async () => {
+  const { store, proxy, ask } = await wired()
+  proxy.inject({ kind: 'resetAtOnce' })
+  await expect(ask('/bucket/k', put('hello'))).rejects.toMatchObject({ code: 'ECONNRESET' })
+  expect(store.seen).toEqual([])
+  expect((await ask('/bucket/k', put('hello'))).status).toBe(200)
+})
+
+it.for(['reset', 'end'] as const)('cuts a body in the middle, and the store sees a %s', async storeSees => {
+  let arrived = Buffer.alloc(0)
+  let ended = ''
+  const server = createTcpServer(socket => {
+    socket.on('data', (chunk: Buffer) => {
+      arrived = Buffer.concat([arrived, chunk])
+    })
+    socket.once('end', () => {
+      ended = 'end'
+    })
+    socket.once('error', () => {
+      ended = 'reset'
+    })
+  }).listen(0, '127.0.0.1')
+  onTestFinished(() => void server.close())
+  await once(server, 'listening')
+  // A TCP server's address is never a string.
+  const { port } = server.address() as AddressInfo
+  await using proxy = await startS3Proxy({ endpoint: new URL(`http://127.0.0.1:${port}`), ...nowhere })
+
+  proxy.inject({ kind: 'cutRequest', storeSees })
+  const sent = send(proxy.endpoint.origin, '/bucket/k', put(Buffer.alloc(1_000_000, 'x')))
+  await expect(sent).rejects.toMatchObject({ code: expect.stringMatching(/^(ECONNRESET|EPIPE)$/) })
+  await until('the store notices', () => ended !== '')
+  expect(ended).toBe(storeSees)
+  // What is reset may take bytes with it that were on their way.
+  const body = arrived.length - arrived.indexOf('\r\n\r\n') - 4
+  if (storeSees === 'end') expect(body).toBe(500_000)
+  else expect(body).toBeLessThanOrEqual(500_000)
+})
+
+it('hangs, until the client has had enough', async () => {
+  const { store, proxy } = await wired()
+  proxy.inject({ kind: 'hang' })
+  const controller = new AbortController()
+  const { signal } = controller
+  const waiting = fetch(new URL('/bucket/k', proxy.endpoint), { signal })
+  await until('the request is there', () => proxy.requests.length === 1)
+  // Whoever comes later is answered before it.
+  expect((await fetch(new URL('/bucket/later', proxy.endpoint))).status).toBe(200)
+  controller.abort()
+  await expect(waiting).rejects.toThrow('aborted')
+  expect(store.seen.map(({ line }) => line)).toEqual(['GET /bucket/later'])
+  expect(proxy.requests.map(({ status }) => status)).toEqual([0, 200])
+})
+
+it('loses the answer to what has been done', async () => {
+  const { store, proxy, ask } = await wired()
+  proxy.inject({ kind: 'loseAnswer' })
+  await expect(ask('/bucket/k', put('hello'))).rejects.toMatchObject({ code: 'ECONNRESET' })
+  expect(store.seen).toMatchObject([{ line: 'PUT /bucket/k', body: 'hello' }])
+  expect(proxy.requests).toMatchObject([{ status: 0, fault: 'loseAnswer' }])
+})
+
+it('cuts an answer in the middle', async () => {
+  const { proxy } = await wired()
+  proxy.inject({ kind: 'cutAnswer' })
+  const answer = await fetch(new URL('/bucket/k', proxy.endpoint))
+  expect([answer.status, answer.headers.get('content-length')]).toEqual([200, '10'])
+  let received = ''
+  const read = async () => {
+    for await (const chunk of answer.body ?? []) received += Buffer.from(chunk).toString()
+  }
+  await expect(read()).rejects.toThrow('terminated')
+  expect(received).toBe('01234')
+})
+
+it('vanishes and comes back', async () => {
+  const { proxy, ask } = await wired()
+  proxy.inject({ kind: 'hang' })
+  const hanging = expect(ask('/bucket/k')).rejects.toMatchObject({ code: 'ECONNRESET' })
+  await until('the request is there', () => proxy.requests.length === 1)
+  const comeBack = await proxy.vanish()
+  await hanging
+  await expect(ask('/bucket/k')).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+  await comeBack()
+  expect((await ask('/bucket/k')).status).toBe(200)
+})
+
+it('makes those wait who come while it is slow', async () => {
+  const { store, proxy, ask } = await wired()
+  proxy.delay(1000)
+  const slow = ask('/bucket/slow')
+  await until('the request is there', () => proxy.requests.length === 1)
+  proxy.delay(0)
+  await Promise.all([slow, ask('/bucket/fast')])
+  expect(store.seen.map(({ line }) => line)).toEqual(['GET /bucket/fast', 'GET /bucket/slow'])
+})
+
+it('says another time than it is', async () => {
+  const { proxy, ask } = await wired()
+  proxy.shiftDate(-20 * 60_000)
+  expect((await ask('/bucket/k')).headers.date).toBe('Fri, 20 Nov 2026 11:40:00 GMT')
+})
