@@ -89,7 +89,11 @@ async function sendContent(
   { content, span }: ContentBody,
   sender: FileSender | undefined,
 ) {
-  if (content.kind === 'stream') return pipeline(content.stream, res)
+  if (content.kind === 'stream') {
+    // Those that watch over this answer already and pipeline's own are more than Node thinks right.
+    res.setMaxListeners(20)
+    return pipeline(content.stream, res)
+  }
   try {
     await sendFile(ctx.req, res, content, span, sender, ctx.state.io)
   } finally {

@@ -45,7 +45,7 @@ export interface Signer {
   /** Of credentials that end. */
   readonly sessionToken?: string | undefined
   readonly expiration?: Date | undefined
-  /** By how much the store's clock is ahead of ours, as far as that matters. */
+  /** By how much the store's clock is ahead of ours. */
   readonly clockOffsetMs: number
 }
 
