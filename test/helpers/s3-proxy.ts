@@ -32,6 +32,8 @@ export interface S3Proxy extends S3Place, AsyncDisposable {
   readonly requests: readonly S3Passed[]
   /** How many of each kind since a position in `requests`; kinds without any are absent. */
   counts(since?: number): Partial<Record<S3RequestKind, number>>
+  /** How many connections clients have made. */
+  connections(): number
   /** How many requests wait for the end of their answers. */
   underWay(): number
   inject(fault: S3Fault, injection?: Injection): Injected
@@ -51,6 +53,7 @@ export async function startS3Proxy(store: S3Place, options: S3ProxyOptions = {})
   let latencyMs = 0
   let dateShiftMs = 0
   let underWay = 0
+  let connections = 0
 
   const forward = (incoming: IncomingMessage, passing: S3WireRequest): ClientRequest => {
     const { method, url: path, rawHeaders } = incoming
@@ -113,6 +116,9 @@ export async function startS3Proxy(store: S3Place, options: S3ProxyOptions = {})
     pass(incoming, outgoing).catch(() => socket.resetAndDestroy())
   }
   const server = createServer({ keepAliveTimeout: 60_000 }, handle).on('checkContinue', handle)
+  server.on('connection', () => {
+    connections++
+  })
   const listen = async (at: number) => {
     server.listen(at, '127.0.0.1')
     await once(server, 'listening')
@@ -139,6 +145,7 @@ export async function startS3Proxy(store: S3Place, options: S3ProxyOptions = {})
       for (const { kind } of requests.slice(since)) counts[kind] = (counts[kind] ?? 0) + 1
       return counts
     },
+    connections: () => connections,
     underWay: () => underWay,
     inject: faults.inject,
     delay(ms) {
