@@ -9,7 +9,7 @@ import type { S3Place } from './s3-requests.ts'
 /** What both engines keep. */
 const guarantees = { conditionalWrite: true, conditionalRemove: false }
 
-export const placeIn = (place: S3Place, bucket: string) => ({
+const placeIn = (place: S3Place, bucket: string) => ({
   bucket,
   prefix: 'some/where',
   endpoint: place.endpoint.href,
