@@ -63,6 +63,7 @@ export function bucketStore(bucket: Bucket, guarantees: Guarantees, buffers: Par
   return {
     ...bucketUploads(bucket, buffers),
     remote: true,
+    ...(!conditionalWrite && { lax: true as const }),
 
     async read(key, io) {
       const found = await stamped(key, bucket.read(key, io))

@@ -106,6 +106,8 @@ export interface AppendOptions extends Io {
 export interface ObjectStore {
   /** As long as this stays the same, an upload holds every byte that was acknowledged. */
   readonly run: string
+  /** Conditions are looked at before a mutation, not with it: another may come in between. What relies on them is refused. */
+  readonly lax?: true
   /** Each question is a journey: what can be guessed is. */
   readonly remote?: true
 

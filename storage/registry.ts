@@ -128,6 +128,7 @@ export interface ManifestStore {
   read(name: RepositoryName, reference: Reference, io: Io): Promise<StoredManifest>
   /**
    * Stores a manifest byte for byte and points the tags to it. MANIFEST_INVALID, DIGEST_INVALID, TAG_CHANGED;
+   * CONDITION_UNSUPPORTED where the store is lax;
    * MANIFEST_BLOB_UNKNOWN with every digest that is missing; what the guard throws. When it resolves, all that the
    * manifest names stays readable for as long as the manifest is there.
    */

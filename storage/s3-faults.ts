@@ -41,10 +41,10 @@ export function unlessMissing(error: unknown): undefined {
   if (kindOf(error) !== 'missing') throw error
 }
 
-export const cutOff = () =>
-  Object.assign(new Error('the store ended an answer early'), { code: 'ECONNRESET' })
-export const isBroken = (error: unknown) =>
-  ['ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE'].includes(codeOf(error) ?? '')
+/** The body of an answer broke off: the SDK, which had the head, tries no more. */
+export class CutOff extends Error {
+  readonly code = 'ECONNRESET'
+}
 
 /** Runs a task, and says in the registry's words why the store could not do it. */
 export async function answered<T>({ signal }: Io, task: () => Promise<T>): Promise<T> {

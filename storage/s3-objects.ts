@@ -15,8 +15,8 @@ import type { ByteRange } from '../oci/ranges.ts'
 import type { Bucket } from './bucket.ts'
 import type { Condition, StoredRecord } from './object-store.ts'
 import { pause } from './record.ts'
-import { answered, attemptsOf, isBroken, kindOf, unlessMissing } from './s3-faults.ts'
-import { base64Of, dateOf, fenced, maxAttempts, type Requests, silenceMs } from './s3-requests.ts'
+import { answered, attemptsOf, CutOff, kindOf, unlessMissing } from './s3-faults.ts'
+import { base64Of, dateOf, fenced, type Requests } from './s3-requests.ts'
 import { steady } from './s3-steady.ts'
 
 type ObjectMethods = Pick<Bucket, 'read' | 'get' | 'head' | 'put' | 'remove' | 'list'>
@@ -37,7 +37,9 @@ interface Found {
   readonly modifiedMs: number
 }
 
-export function s3Objects({ send, bucket, prefix, at }: Requests): ObjectMethods {
+export function s3Objects({ send, bucket, prefix, patience, at }: Requests): ObjectMethods {
+  const { attempts, silenceMs } = patience
+
   async function find(
     key: string,
     { signal }: Io,
@@ -76,17 +78,22 @@ export function s3Objects({ send, bucket, prefix, at }: Requests): ObjectMethods
     if (!found) return undefined
     const { stream, span, etag, modifiedMs } = found
     const again = (_rest: ByteRange, cause: Error) => Promise.reject(cause)
-    return { bytes: await buffer(steady({ first: stream, span, again, silenceMs })), etag, modifiedMs }
+    const bytes = await buffer(steady({ first: stream, span, again, silenceMs })).catch(cause => {
+      throw new CutOff('an answer of the store broke off', { cause })
+    })
+    return { bytes, etag, modifiedMs }
   }
 
   /** Asks for the rest of content that broke off. */
   function resumption(key: string, { etag }: Found, io: Io) {
     let breaks = 0
     let lastBreak = 0
-    return (rest: ByteRange, cause: Error): Promise<Readable> =>
+    return (rest: ByteRange, cause: Error, wasIdle: boolean): Promise<Readable> =>
       answered(io, async () => {
-        breaks = rest.start - lastBreak > progressBytes ? 1 : breaks + 1
-        lastBreak = rest.start
+        if (!wasIdle) {
+          breaks = rest.start - lastBreak > progressBytes ? 1 : breaks + 1
+          lastBreak = rest.start
+        }
         if (breaks > maxReads) throw cause
         const found = await find(key, io, rest, etag)
         if (!found) throw cause
@@ -101,7 +108,7 @@ export function s3Objects({ send, bucket, prefix, at }: Requests): ObjectMethods
           try {
             return await readOnce(key, io)
           } catch (error) {
-            if (!isBroken(error) || time === maxReads) throw error
+            if (!(error instanceof CutOff) || time === maxReads) throw error
           }
       }),
 
@@ -141,7 +148,7 @@ export function s3Objects({ send, bucket, prefix, at }: Requests): ObjectMethods
           } catch (error) {
             const kind = kindOf(error)
             // Somebody else does something to this key or its neighbour in this moment, and nothing was written.
-            if (kind === 'conflict' && time < maxAttempts) {
+            if (kind === 'conflict' && time < attempts) {
               await pause()
               continue
             }

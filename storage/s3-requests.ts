@@ -17,11 +17,16 @@ export interface S3Settings {
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined
 }
 
-/** Attempts of one request, the first included; between them the SDK waits longer and longer, 20 s at the most. */
-export const maxAttempts = 5
-const connectMs = 5_000
-/** How long a request or its answer may stand still. */
-export const silenceMs = 30_000
+/** How long a store may keep us waiting. */
+export interface Patience {
+  /** Of one request, the first included; between them the SDK waits longer and longer. */
+  readonly attempts: number
+  readonly connectMs: number
+  /** How long a request or its answer may stand still. */
+  readonly silenceMs: number
+}
+
+export const usualPatience: Patience = { attempts: 4, connectMs: 5_000, silenceMs: 15_000 }
 const sockets = 256
 
 /** Where a bucket is, and the way there. */
@@ -30,6 +35,7 @@ export interface Requests {
   readonly bucket: string
   /** In front of every key: empty, or with a slash at its end. */
   readonly prefix: string
+  readonly patience: Patience
   at(key: string): { readonly Bucket: string; readonly Key: string }
   /** What stands before the keys of objects in their addresses. */
   base(): Promise<string>
@@ -49,7 +55,8 @@ export interface Signer {
   readonly clockOffsetMs: number
 }
 
-export function s3Requests(settings: S3Settings): Requests {
+export function s3Requests(settings: S3Settings, patience: Patience): Requests {
+  const { attempts, connectMs, silenceMs } = patience
   const { bucket, endpoint, region, pathStyle, credentials } = settings
   const prefix = settings.prefix ? `${settings.prefix}/` : ''
   const agents = { keepAlive: true, maxSockets: sockets }
@@ -58,7 +65,7 @@ export function s3Requests(settings: S3Settings): Requests {
     forcePathStyle: pathStyle,
     ...(endpoint !== undefined && { endpoint }),
     ...(credentials && { credentials }),
-    maxAttempts,
+    maxAttempts: attempts,
     // What we have is compared in ways of our own; checksums of the SDK's choice break other stores than AWS.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
@@ -66,8 +73,7 @@ export function s3Requests(settings: S3Settings): Requests {
       httpAgent: new HttpAgent(agents),
       httpsAgent: new HttpsAgent(agents),
       connectionTimeout: connectMs,
-      requestTimeout: silenceMs,
-      throwOnRequestTimeout: true,
+      socketTimeout: silenceMs,
     },
   })
   client.middlewareStack.add(
@@ -95,6 +101,7 @@ export function s3Requests(settings: S3Settings): Requests {
     send: client.send.bind(client),
     bucket,
     prefix,
+    patience,
     at: key => ({ Bucket: bucket, Key: prefix + key }),
     base: () => {
       known ??= baseOf(client, bucket).catch(error => {

@@ -4,6 +4,7 @@ import { bucketStore } from '../../storage/bucket-store.ts'
 import type { ObjectStore } from '../../storage/object-store.ts'
 import { partBuffers } from '../../storage/part-buffers.ts'
 import { s3Bucket } from '../../storage/s3-bucket.ts'
+import { usualPatience } from '../../storage/s3-requests.ts'
 import type { S3Place } from './s3-requests.ts'
 
 /** What both engines keep. */
@@ -21,7 +22,7 @@ const placeIn = (place: S3Place, bucket: string) => ({
 /** `now` is the clock that addresses for clients are made by. */
 export function storeIn(place: S3Place, bucket: string, now?: () => number): ObjectStore {
   const buffers = partBuffers({ bytes: 5 * 1024 * 1024, most: 4 })
-  const store = bucketStore(s3Bucket(placeIn(place, bucket), now), guarantees, buffers)
+  const store = bucketStore(s3Bucket(placeIn(place, bucket), usualPatience, now), guarantees, buffers)
   onTestFinished(() => store.close())
   return store
 }

@@ -1,7 +1,7 @@
 /** Addresses for clients, by another's signature and with credentials that end. No store is asked. */
 import { expect, it, vi } from 'vitest'
 import { s3Bucket } from '../../storage/s3-bucket.ts'
-import type { S3Settings } from '../../storage/s3-requests.ts'
+import { type S3Settings, usualPatience } from '../../storage/s3-requests.ts'
 import { presigned } from '../helpers/s3-signature.ts'
 import { io } from '../helpers/waiting.ts'
 
@@ -14,7 +14,7 @@ const key = 'd/4f/01a1fde-a4f_x.Yz'
 const nowMs = Date.UTC(2030, 0, 1, 12, 7)
 
 async function locate(settings: S3Settings, at = nowMs): Promise<string | undefined> {
-  const bucket = s3Bucket(settings, () => at)
+  const bucket = s3Bucket(settings, usualPatience, () => at)
   try {
     return await bucket.locate(key, io)
   } finally {

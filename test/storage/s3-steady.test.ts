@@ -60,18 +60,38 @@ it('takes no more than it is to have', async () => {
 })
 
 it('asks for nothing while nobody reads, however long that takes', async () => {
-  const asked: number[] = []
-  const again = async (rest: ByteRange) => {
-    asked.push(rest.start)
+  const asked: unknown[] = []
+  const again = async (rest: ByteRange, _cause: Error, wasIdle: boolean) => {
+    asked.push([rest.start, wasIdle])
     return source(rest, bytes.length, 'end')
   }
-  const body = steady({ first: source(whole, 300_000, 'silence'), span: whole, again, silenceMs: 50 })
+  const first = source(whole, 300_000, 'silence')
+  const body = steady({ first, span: whole, again, silenceMs: 50 })
   body.read(0)
   await until('it holds all that it may', () => body.readableLength >= body.readableHighWaterMark)
   await pause(200)
+  expect(first.destroyed).toBe(false)
+  // As a store does that has waited for long enough.
+  first.destroy(new Error('idle'))
+  await pause(50)
   expect(asked).toEqual([])
   expect((await buffer(body)).equals(bytes)).toBe(true)
-  expect(asked).toEqual([300_000])
+  expect(asked).toEqual([[expect.any(Number), true]])
+})
+
+it('says of what breaks off at once that nobody was idle', async () => {
+  const asked: unknown[] = []
+  const again = async (rest: ByteRange, _cause: Error, wasIdle: boolean) => {
+    asked.push(wasIdle)
+    return source(rest, bytes.length, 'end')
+  }
+  const first = source(whole, 300_000, 'silence')
+  const body = steady({ first, span: whole, again, silenceMs: usual })
+  body.read(0)
+  await until('it holds all that it may', () => body.readableLength >= body.readableHighWaterMark)
+  first.destroy(new Error('broken'))
+  expect((await buffer(body)).equals(bytes)).toBe(true)
+  expect(asked).toEqual([false])
 })
 
 it('lets go of its source, also of one that comes too late', async () => {
