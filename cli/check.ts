@@ -41,6 +41,10 @@ export const settingTexts: Readonly<Record<string, (plan: ServePlan) => string>>
   'storage.s3.secret_access_key': ({ settings }) =>
     settings.storage.s3.secretAccessKey === undefined ? 'not set' : 'set',
   'storage.s3.secret_access_key_file': ({ settings }) => settings.storage.s3.secretAccessKeyFile ?? 'not set',
+  'storage.s3.redirect': ({ settings: { storage } }) => {
+    const { redirect } = storage.s3
+    return typeof redirect === 'boolean' ? `${redirect}` : `true, but for ${redirect.join(', ')}`
+  },
   workers: ({ settings, workers }) =>
     settings.workers === 'auto' ? `auto: ${workers} on this machine` : `${workers}`,
   durability: ({ settings }) => meanings.durability[settings.durability],

@@ -1,7 +1,8 @@
 /** The settings that say where everything is kept, if that is not the folder `data`. */
 import { z } from 'zod'
 import type { About } from './config-sources.ts'
-import { about, parseBoolean, parsedBy } from './config-values.ts'
+import { about, listOf, parseBoolean, parsedBy } from './config-values.ts'
+import { parseNetwork, type Redirect } from './redirection.ts'
 
 /** A bucket, and what stands in front of every key in it. */
 interface Place {
@@ -59,6 +60,24 @@ export const storageSettings = {
             'the path of a file',
             'The file that has the secret of access_key_id, so that it need not stand among the settings.',
           ),
+          redirect: listOf(text => parseBoolean(text) ?? parseNetwork(text))
+            .transform((given, ctx): Redirect => {
+              const [first] = given
+              if (given.length === 1 && typeof first === 'boolean') return first
+              const networks = given.filter(each => typeof each === 'string')
+              if (networks.length === given.length) return networks
+              ctx.addIssue({ code: 'custom', input: given })
+              return z.NEVER
+            })
+            .prefault('true')
+            .register(about, {
+              accepts: 'true, false or a list of networks, such as: 10.0.0.0/8, fd00::/8',
+              does:
+                'true: a client that asks for a large blob is sent to the store for it, by an address that is good for ten minutes ' +
+                'at most; the bytes do not pass through here. Clients must reach the store by its endpoint then. false: ' +
+                'all get it from here. Networks: only the clients in them get it from here. Small blobs always come from here.',
+              reloadable: true,
+            }),
         })
         .prefault({}),
     })

@@ -176,7 +176,9 @@ function settingIn(settings: object, path: readonly string[]): unknown {
 export function reloaded(before: Settings, after: Settings): Settings {
   const { listen, url, insecure, data, storage, workers, durability } = before
   const tls = hasTls(before) === hasTls(after) ? after.tls : before.tls
-  return { ...after, listen, url, insecure, data, storage, workers, durability, tls }
+  const { redirect } = after.storage.s3
+  const place = { s3: { ...storage.s3, redirect } }
+  return { ...after, listen, url, insecure, data, storage: place, workers, durability, tls }
 }
 
 export const hasTls = ({ tls }: Settings): boolean => tls.cert !== undefined

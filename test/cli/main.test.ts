@@ -43,7 +43,7 @@ it.for([
 })
 
 const commands =
-  'serve, check, user, robot, token, access, protect, can, why, who-can, keys, audit, ' +
+  'serve, check, doctor, user, robot, token, access, protect, can, why, who-can, keys, audit, ' +
   'ls, tags, inspect, tag, rm, copy, help'
 
 it.for([

@@ -195,6 +195,7 @@ describe('settings that changed', () => {
     'storage.s3.endpoint': 'https://s3.acme.dev',
     'storage.s3.region': 'eu-west-1',
     'storage.s3.path_style': 'false',
+    'storage.s3.redirect': 'false',
     'storage.s3.access_key_id': 'another',
     'storage.s3.secret_access_key': 'another',
     'storage.s3.secret_access_key_file': '/srv/another',
