@@ -191,6 +191,7 @@ describe('settings that changed', () => {
     'tokens.default_ttl': '7d',
     'limits.requests_per_minute': '60',
     data: '/srv/slipway',
+    'storage.s3.redirect': '10.0.0.0/8',
     workers: '7',
     durability: 'relaxed',
     sparse: 'any',
