@@ -223,9 +223,13 @@ function s3Conflicts({
   secretAccessKeyFile,
 }: Settings['storage']['s3']): (readonly [name: string, text: string])[] {
   const hasSecret = secretAccessKey !== undefined || secretAccessKeyFile !== undefined
+  const secretName = secretAccessKey === undefined ? 'secret_access_key_file' : 'secret_access_key'
   return [
-    ...(bucket === undefined && (endpoint ?? accessKeyId) !== undefined
-      ? [['bucket', 'is missing: name the bucket, or remove the rest of storage.s3'] as const]
+    ...(bucket === undefined && endpoint !== undefined
+      ? [['endpoint', 'its bucket is missing: set storage.s3.bucket too'] as const]
+      : []),
+    ...(bucket === undefined && accessKeyId !== undefined
+      ? [['access_key_id', 'its bucket is missing: set storage.s3.bucket too'] as const]
       : []),
     ...(secretAccessKey !== undefined && secretAccessKeyFile !== undefined
       ? [['secret_access_key', 'secret_access_key_file is set too: remove one of them'] as const]
@@ -234,7 +238,7 @@ function s3Conflicts({
       ? [['access_key_id', 'its secret is missing: set secret_access_key_file too'] as const]
       : []),
     ...(accessKeyId === undefined && hasSecret
-      ? [['access_key_id', 'is missing, and there is a secret for it: set it too'] as const]
+      ? [[secretName, 'its key is missing: set access_key_id too'] as const]
       : []),
   ]
 }

@@ -54,7 +54,7 @@ export interface RequestState {
   tagChanges?: Map<Tag, TagChange>
 }
 
-const nothing: AccessPolicy = { permits: () => false, reach: () => [] }
+const nothing: AccessPolicy = { permits: () => false, permitsEverywhere: () => false, reach: () => [] }
 
 export const nobody: Caller = {
   principal: { kind: 'anonymous' },

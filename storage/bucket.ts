@@ -1,7 +1,7 @@
 /**
  * What an S3 bucket can do, in S3's own terms and without its library. Keys are those of the store, without the bucket's
  * prefix. Where no other is named, a method throws a RegistryError STORAGE_UNAVAILABLE or STORAGE_FULL, the reason of the
- * signal, or what is a mistake of ours as it is.
+ * signal, an error with the code ENOTSUP for what the store cannot do, or what is a mistake of ours as it is.
  */
 import type { Readable } from 'node:stream'
 import type { Io } from '../oci/io.ts'
@@ -40,7 +40,7 @@ export interface StoredPart extends Part {
   readonly modifiedMs: number
 }
 
-/** What a bucket was found to do; `s3-probe.ts` finds out. */
+/** What a bucket was found to do; `bucket-probe.ts` finds out. */
 export interface Guarantees {
   /** A write under a condition happens only if that holds, whoever else writes. */
   readonly conditionalWrite: boolean

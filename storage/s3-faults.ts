@@ -13,8 +13,8 @@ const isAnswered = (error: unknown): error is Answered =>
   typeof error.$metadata === 'object' &&
   error.$metadata !== null
 
-/** `missing`: what the request is about is not there. `refused`: its condition does not hold. */
-type Kind = 'missing' | 'refused' | 'conflict' | 'full' | 'other'
+/** `missing`: what the request is about is not there. `refused`: its condition does not hold. `unsupported`: never will. */
+type Kind = 'missing' | 'refused' | 'conflict' | 'full' | 'unsupported' | 'other'
 
 const kinds: Readonly<Record<string, Kind>> = {
   NoSuchKey: 'missing',
@@ -30,6 +30,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   QuotaExceeded: 'full',
   XMinioStorageFull: 'full',
   InsufficientStorage: 'full',
+  NotImplemented: 'unsupported',
 }
 
 const nameOf = (error: unknown) => (error instanceof Error ? error.name : '')
@@ -53,7 +54,12 @@ export async function answered<T>({ signal }: Io, task: () => Promise<T>): Promi
   } catch (error) {
     signal.throwIfAborted()
     if (error instanceof RegistryError) throw error
-    if (kindOf(error) === 'full') throw new RegistryError('STORAGE_FULL', { cause: error })
+    const kind = kindOf(error)
+    if (kind === 'full') throw new RegistryError('STORAGE_FULL', { cause: error })
+    if (kind === 'unsupported') {
+      const message = `storage cannot do this (${nameOf(error)})`
+      throw Object.assign(new Error(message, { cause: error }), { code: 'ENOTSUP' })
+    }
     const reason =
       isAnswered(error) && error.$metadata.httpStatusCode !== undefined ? error.name : codeOf(error)
     const isTheirs =

@@ -1,5 +1,7 @@
 /** A registry inside this process: the test twin of the composition root (server/worker.ts). */
+
 import { tmpdir } from 'node:os'
+import { inspect } from 'node:util'
 import type { AccessSettings } from '../../auth/directory.ts'
 import type { WorkloadVerifier } from '../../auth/workloads.ts'
 import type { FileReceiver } from '../../kernel/receiver.ts'
@@ -14,6 +16,7 @@ import type { Redirect } from '../../server/redirection.ts'
 import type { RequestRates } from '../../server/request-rates.ts'
 import { memoryStore } from '../../storage/memory.ts'
 import type { ObjectStore } from '../../storage/object-store.ts'
+import { leaksInLog, leaksInStore, sweep } from './canaries.ts'
 
 export interface TestRegistry extends AsyncDisposable {
   readonly port: number
@@ -82,7 +85,15 @@ export async function startRegistry(overrides: RegistryOverrides = {}): Promise<
     renew: server.renew,
     async [Symbol.asyncDispose]() {
       await server.stop(AbortSignal.abort())
+      const kept = await leaksInStore(store)
       await store.close()
+      // What an operation is about is not logged as it is.
+      const lines = observations.map(({ ...each }) => ({
+        ...each,
+        ...('operation' in each && { operation: each.operation?.kind }),
+        ...('error' in each && { error: inspect(each.error) }),
+      }))
+      sweep([...leaksInLog(lines), ...kept])
     },
   }
 }
