@@ -50,6 +50,8 @@ export interface PartWriter {
 export interface PartWriterParts {
   readonly bucket: Bucket
   readonly buffers: PartBuffers
+  /** Of each multipart upload: what fitted one part may be content by now, and is never written again. */
+  readonly newKey: () => string
   /** Called before a multipart upload is begun. */
   readonly admit: () => Promise<void>
   /** What it fails with where the multipart upload is no more. */
@@ -61,7 +63,7 @@ const width = 2
 
 /** Goes on behind the full parts of `before`, with a buffer of its own. */
 export function partWriter(
-  { bucket, buffers, admit, gone }: PartWriterParts,
+  { bucket, buffers, newKey, admit, gone }: PartWriterParts,
   before: Parts,
   first: Buffer,
 ): PartWriter {
@@ -93,6 +95,7 @@ export function partWriter(
   async function turn(): Promise<void> {
     if (uploadId === undefined) {
       await admit()
+      key = newKey()
       uploadId = await bucket.startMultipart(key, io)
     }
     const sent = send({ key, uploadId }, buffer, ++count).then(() => void sending.delete(sent))

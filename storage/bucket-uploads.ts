@@ -211,7 +211,7 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
         const now = await standing(upload, io)
         const before = stateAt(upload, now, offset, replaces)
         const writer = partWriter(
-          { bucket, buffers, admit, gone: unknown },
+          { bucket, buffers, newKey: () => newKey(upload.id), admit, gone: unknown },
           before,
           await buffers.take(signal),
         )

@@ -6,5 +6,5 @@ import { type Patience, type S3Settings, s3Requests, usualPatience } from './s3-
 export function s3Bucket(settings: S3Settings, patience: Patience = usualPatience): Bucket {
   const requests = s3Requests(settings, patience)
   const objects = s3Objects(requests)
-  return { ...objects, ...s3Multiparts(requests, objects), close: requests.close }
+  return { ...objects, ...s3Multiparts(requests), close: requests.close }
 }
