@@ -5,6 +5,7 @@ import { nonce } from '../oci/nonce.ts'
 import type { Bucket, MultipartId, OpenMultipart, Part, StoredPart } from './bucket.ts'
 import { chained, type Parts } from './bucket-parts.ts'
 import { contentKey } from './layout.ts'
+import { graceMs } from './record.ts'
 
 export const newKey = (id: string) => `${contentKey(id)}.${nonce()}`
 export const multipartStart = (id: string) => `${contentKey(id)}.`
@@ -31,6 +32,10 @@ export interface Known {
   /** All full parts, where they are known. */
   readonly parts?: readonly Part[] | undefined
 }
+
+/** An object that nobody has named for so long may be collected at any moment, so it is never named any more. */
+export const isForgotten = ({ uploadId, modifiedMs }: State) =>
+  uploadId === undefined && Date.now() - modifiedMs > graceMs
 
 /** What is known of uploads by looking. */
 export function uploadsIn(bucket: Bucket, partBytes: number) {

@@ -20,6 +20,7 @@ import {
   decode,
   encode,
   goneKey,
+  isForgotten,
   type Known,
   multipartStart,
   newKey,
@@ -63,6 +64,7 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
   async function standing(upload: Upload, io: Io, exact = false): Promise<Known | undefined> {
     const mine = known.get(upload.id)
     if (mine?.state === 'gone') throw unknown()
+    if (upload.state !== undefined && isForgotten(decode(upload.state))) throw unknown()
     if (mine && (mine.from === upload.state || encode(mine.state) === upload.state)) return mine
     if (upload.state !== undefined) return verified(decode(upload.state), io)
     return begun.has(upload.id) && !exact ? undefined : findOpen(upload.id, io)

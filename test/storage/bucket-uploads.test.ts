@@ -1,7 +1,8 @@
 import { createHash, type Hash } from 'node:crypto'
 import { PassThrough, Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import { describe, expect, it as plainIt } from 'vitest'
+import { setImmediate } from 'node:timers/promises'
+import { describe, expect, it as plainIt, vi } from 'vitest'
 import { RegistryError } from '../../oci/errors.ts'
 import type { Bucket } from '../../storage/bucket.ts'
 import { bucketStore } from '../../storage/bucket-store.ts'
@@ -291,6 +292,8 @@ describe('uploads into a bucket', () => {
     const leaving = new AbortController()
     const waiting = appending(store, store.begin('me'), new PassThrough(), { signal: leaving.signal })
     const patient = append(store, store.begin('me'), whole, 0)
+    // Both are in the queue now.
+    await setImmediate()
     leaving.abort(new Error('left'))
     await expect(waiting).rejects.toThrow('left')
     stream.destroy(new Error('went away'))
@@ -371,6 +374,22 @@ describe('uploads into a bucket', () => {
     expect(asked()).toEqual({})
     // Nothing has become of it.
     await expect(store.complete(upload, whole.length, io)).rejects.toMatchObject(unknown)
+  })
+
+  plainIt('that fit a part are gone after a day', async () => {
+    const bucket = memoryBucket()
+    const { store } = opened(bucket)
+    const upload = await append(store, store.begin('me'), whole.subarray(0, 100), 0)
+    const { store: beside } = opened(bucket)
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 23 * 3600_000 })
+    try {
+      expect(await sizeAt(beside, upload)).toBe(100)
+      vi.setSystemTime(Date.now() + 2 * 3600_000)
+      for (const each of [store, beside])
+        await expect(each.complete(upload, 100, io)).rejects.toMatchObject(unknown)
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   plainIt('that got no part before their process died are empty', async () => {
