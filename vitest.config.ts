@@ -4,6 +4,7 @@ import { closingReporter } from './test/helpers/reporter.ts'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: ['test/helpers/sweep-report.ts'],
     reporters: ['default', closingReporter],
     testTimeout: 20_000,
     hookTimeout: 60_000,

@@ -22,6 +22,8 @@ export type Principal =
 export interface AccessPolicy {
   /** Whether a principal has this level, or a higher one, on a repository. Never throws: what is in doubt is refused. */
   permits(principal: Principal, level: Level, name: RepositoryName): boolean
+  /** Whether they have it on every repository there is or will be. False where that cannot be told from the rules. */
+  permitsEverywhere(principal: Principal, level: Level): boolean
   /** Beginnings of names: whatever a principal may do anything with begins with one of them. So lists skip the rest. */
   reach(principal: Principal): readonly string[]
 }
@@ -69,4 +71,8 @@ export function parseIdentity(word: string): Identity | undefined {
 }
 
 /** For a registry that only its own machine can reach: everyone may do anything. */
-export const openToAll: AccessPolicy = { permits: () => true, reach: () => [''] }
+export const openToAll: AccessPolicy = {
+  permits: () => true,
+  permitsEverywhere: () => true,
+  reach: () => [''],
+}

@@ -11,6 +11,7 @@ import type { Credentials } from './credentials.ts'
 import type { View } from './directory.ts'
 import { Busy, InvalidToken } from './errors.ts'
 import type { HashingThread } from './hashing-thread.ts'
+import { standInFor } from './htpasswd.ts'
 import type { Passwords } from './passwords.ts'
 import {
   htpasswdCredential,
@@ -98,8 +99,8 @@ export function authenticator(parts: AuthenticatorParts): Authenticator {
     const kept = name && !user ? htpasswd.get(name) : undefined
     // Both are done for everybody, so that the time tells nothing about who is there.
     const isPassword = await parts.passwords.verify(secret, user?.password, io)
-    const [anyHash] = htpasswd.values()
-    const isKept = anyHash !== undefined && (await parts.hashing.isBcryptOf(kept ?? anyHash, secret, io))
+    const compared = kept ?? standInFor(username, htpasswd)
+    const isKept = compared !== undefined && (await parts.hashing.isBcryptOf(compared, secret, io))
     if (name && user && isPassword && !user.disabled)
       return {
         by: 'password',
@@ -236,5 +237,6 @@ function nobody(view: View): Caller {
 const within = (access: readonly Access[], policy: AccessPolicy): AccessPolicy => ({
   permits: (principal, level, name) =>
     level !== 'admin' && covers(access, level, name) && policy.permits(principal, level, name),
+  permitsEverywhere: () => false,
   reach: () => access.filter(({ type }) => type === 'repository').map(({ name }) => name),
 })

@@ -6,7 +6,7 @@
 import type { RepositoryName } from '../oci/names.ts'
 import { type AccessPolicy, type Level, levels } from './access.ts'
 import { GrammarError } from './errors.ts'
-import type { Glob } from './globs.ts'
+import { everything, type Glob } from './globs.ts'
 import { globAt, wordsOf } from './rules.ts'
 
 export interface CeilingLine {
@@ -44,6 +44,10 @@ export function underCeiling(policy: AccessPolicy, ceiling: readonly CeilingLine
     )
   return {
     permits: (principal, level, name) => covers(level, name) && policy.permits(principal, level, name),
+    permitsEverywhere: (principal, level) =>
+      ceiling.some(
+        each => each.repositories.text === everything && levels.indexOf(each.level) >= levels.indexOf(level),
+      ) && policy.permitsEverywhere(principal, level),
     // Either is enough: what can be reached begins with one of each.
     reach: () => ceiling.map(({ repositories }) => repositories.beginning()),
   }

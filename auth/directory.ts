@@ -8,6 +8,7 @@ import { parseCeilingLine, underCeiling } from './ceilings.ts'
 import { firstRing, type KeyRing } from './keys.ts'
 import { type Policy, policyOf } from './policy.ts'
 import { type Protection, parseProtection } from './protections.ts'
+import { demandAccessState } from './record-shapes.ts'
 import { parseRule, type Rule } from './rules.ts'
 import { type AccessState, emptyState, type StoredToken, type StoredUser } from './state.ts'
 
@@ -82,9 +83,19 @@ export function directory({ documents, settings, now }: DirectorySource): Direct
     | { readonly state: AccessState; readonly settings: AccessSettings; readonly view: View }
     | undefined
 
+  const known = new WeakSet<object>()
+
+  async function stored(io: Io): Promise<Document<AccessState> | undefined> {
+    const found = await documents.read<AccessState>('access', io)
+    if (!found || known.has(found.value)) return found
+    demandAccessState(found.value)
+    known.add(found.value)
+    return found
+  }
+
   const self: Directory = {
     async view(io) {
-      const { value: state } = (await documents.read<AccessState>('access', io)) ?? { value: emptyState }
+      const { value: state } = (await stored(io)) ?? { value: emptyState }
       const configured = settings()
       if (latest?.state === state && latest.settings === configured) return latest.view
       const view = viewOf(state, configured, now)
@@ -94,9 +105,10 @@ export function directory({ documents, settings, now }: DirectorySource): Direct
 
     async change(act, io) {
       for (;;) {
-        const before = await documents.read<AccessState>('access', io)
+        const before = await stored(io)
         const { state, result } = act(before?.value ?? emptyState)
         if (state === before?.value) return result
+        demandAccessState(state)
         if (await documents.write('access', state, before?.version, io)) return result
         io.signal.throwIfAborted()
       }

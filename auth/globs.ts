@@ -14,6 +14,9 @@ export interface Glob {
   beginning(user?: string): string
 }
 
+/** The pattern that every name matches. */
+export const everything = '**'
+
 const maxLength = 255
 const maxSegments = 32
 

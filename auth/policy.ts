@@ -4,6 +4,7 @@
  */
 import type { RepositoryName } from '../oci/names.ts'
 import { type AccessPolicy, administrators, type Level, levels, type Principal } from './access.ts'
+import { everything } from './globs.ts'
 import { type Change, type Protection, protectionAgainst } from './protections.ts'
 import { type Grantee, parseRule, type Rule } from './rules.ts'
 
@@ -81,6 +82,16 @@ export function policyOf({ rules, protections, now }: PolicySource): Policy {
       } catch {
         return false
       }
+    },
+    permitsEverywhere(principal, needed) {
+      const nowMs = now()
+      return all.some(
+        rule =>
+          rule.repositories.text === everything &&
+          rankOf[rule.level] >= rankOf[needed] &&
+          isInForce(rule, nowMs) &&
+          rule.to.some(grantee => includes(grantee, principal)),
+      )
     },
     reach(principal) {
       const user = principal.kind === 'user' ? principal.name : undefined

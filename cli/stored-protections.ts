@@ -40,7 +40,11 @@ export async function listProtections(
 export async function writeProtection(line: string, flags: SettingFlags, print: Print): Promise<Outcome> {
   const { text } = grammatical(() => parseProtection(line))
   const stored = { id: makeId(), protection: text, createdMs: Date.now() }
-  return inRegistry(flags, 'any', async ({ administration }) => {
+  return inRegistry(flags, 'any', async ({ administration, canProtect }) => {
+    if (!canProtect)
+      throw new Error(
+        'nothing can be protected here: the bucket cannot compare and set (tier C), see slipway doctor',
+      )
     const detail = { after: text }
     const story = { action: 'protection.add', target: `protection:${stored.id}`, detail } as const
     await administration.change(state => addProtection(state, stored), story, untilDone)

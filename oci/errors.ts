@@ -37,6 +37,11 @@ const faults = {
   TOO_MANY_REQUESTS: [429, 'TOOMANYREQUESTS', 'too many requests'],
   UNKNOWN: [500, 'UNKNOWN', 'unknown error'],
   STORAGE_UNAVAILABLE: [503, 'UNAVAILABLE', 'storage does not accept writes'],
+  CONDITION_UNSUPPORTED: [
+    501,
+    'UNSUPPORTED',
+    'the storage of this registry cannot compare and set, so no condition can be kept',
+  ],
   BUSY: [503, 'UNAVAILABLE', 'too many passwords are being verified'],
   ISSUER_UNAVAILABLE: [503, 'UNAVAILABLE', 'the keys of the issuer of this token cannot be had now'],
   STORAGE_FULL: [507, 'UNAVAILABLE', 'storage is full'],

@@ -7,6 +7,7 @@ import { challenged, mountDemand } from './challenge.ts'
 import type { Context, Services } from './context.ts'
 import { namesEntity } from './entity-tags.ts'
 import type { OperationOf } from './operations.ts'
+import { repositoriesBy } from './visible-repositories.ts'
 
 /** A blob never changes. Without the name of its type no browser shows it. */
 const blobHeaders = (digest: string) => ({
@@ -31,8 +32,24 @@ export async function headBlob(
   return { ...empty(200, blobHeaders(digest)), length: size }
 }
 
+/**
+ * What sends a client to the store. The address is as good as the blob, and soon none: it is to be kept nowhere, and told
+ * to nobody.
+ */
+const elsewhere = (location: string, digest: string) =>
+  empty(307, {
+    Location: location,
+    'Docker-Content-Digest': digest,
+    'Cache-Control': 'no-store',
+    'Referrer-Policy': 'no-referrer',
+  })
+
+/** The store knows other entity tags than ours. */
+const namesOurs = ({ headers }: Context['req']) =>
+  headers['if-range'] !== undefined || headers['if-match'] !== undefined
+
 export async function getBlob(
-  { registry }: Services,
+  { registry, redirects }: Services,
   ctx: Context,
   { name, digest }: OperationOf<'getBlob'>,
 ): Promise<Answer> {
@@ -44,6 +61,10 @@ export async function getBlob(
   const range = isCurrentFor(ctx.get('If-Range'), digest) ? parseRange(asks.range, blob.size) : undefined
   if (range === 'unsatisfiable')
     throw new RegistryError('RANGE_UNSATISFIABLE', { headers: { 'Content-Range': `bytes */${blob.size}` } })
+  if (redirects(ctx.req.socket.remoteAddress) && !namesOurs(ctx.req)) {
+    const location = await registry.blobs.locate(name, blob, io)
+    if (location !== undefined) return elsewhere(location, digest)
+  }
   const span = range ?? { start: 0, end: blob.size }
   const content = await registry.blobs.open(name, blob, { ...io, ...(range && { range }) })
   const body = content.kind === 'bytes' ? partOf(content.bytes, span) : { content, span }
@@ -72,6 +93,30 @@ export async function deleteBlob(
 const mountCandidates = 50
 
 /**
+ * Repositories that the caller may pull and a blob could be in. Who may not pull them all is shown by nothing, the time
+ * that it takes included, whether one that is hidden has it: so what may be pulled is found first, and asked then.
+ */
+async function* mountSources(
+  services: Services,
+  ctx: Context,
+  { digest, from }: OperationOf<'mountBlob'>,
+): AsyncGenerator<RepositoryName> {
+  const { io, caller } = ctx.state
+  const { principal, holder } = caller
+  if (from !== undefined) {
+    if (holder.permits(principal, 'pull', from)) yield from
+  } else if (holder.permitsEverywhere(principal, 'pull'))
+    yield* await services.registry.blobs.holders(digest, { ...io, limit: mountCandidates })
+  else {
+    let count = 0
+    for await (const name of repositoriesBy(holder, services, ctx)) {
+      if (count++ === mountCandidates) return
+      yield name
+    }
+  }
+}
+
+/**
  * Whether a blob could be had from another repository. What the caller may not see is as if it were not there: the
  * answer is an upload, whatever the reason (auth-security 1.10).
  */
@@ -84,15 +129,13 @@ export async function mountBlob(
   const { name, digest, from } = operation
   const { io, caller } = ctx.state
   const { principal, policy, holder } = caller
-  const mayPull = (source: RepositoryName) => holder.permits(principal, 'pull', source)
-  if (from !== undefined && mayPull(from) && !policy.permits(principal, 'pull', from))
+  const mayPull = from !== undefined && holder.permits(principal, 'pull', from)
+  if (mayPull && !policy.permits(principal, 'pull', from))
     throw challenged(tokenServerOf(services, ctx), mountDemand(name, from), {
       message: `access to repository ${from} is not granted`,
       reason: 'insufficient_scope',
     })
-  const candidates =
-    from === undefined ? await registry.blobs.holders(digest, { ...io, limit: mountCandidates }) : [from]
-  for (const source of candidates.filter(mayPull)) {
+  for await (const source of mountSources(services, ctx, operation)) {
     try {
       if (await registry.blobs.mount(source, name, digest, io)) return true
     } catch (error) {

@@ -120,7 +120,8 @@ export const schema = z.strictObject({
           accepts: 'off or a number from 60 to 10000000',
           does:
             'How many requests a minute one user, robot or workload may make, or one address without a name. More are ' +
-            'refused with 429 and told when to try again.',
+            'refused with 429 and told when to try again. Each worker counts for itself, and tokens, manifests and blobs ' +
+            'count apart.',
           reloadable: true,
         }),
     })

@@ -22,7 +22,8 @@ export async function serve(workers: Workers, load: () => LoadedSettings): Promi
   const { plan, store, format, guarantees, close } = await open(load).catch(workers.abandon)
   const log = jsonLog(plan.settings.log.level)
   try {
-    let current: Current = { loaded: plan, files: plan.files, warnings: plan.warnings }
+    const { files, warnings } = plan
+    let current: Current = { loaded: plan, files, warnings, isLax: store.lax === true }
     tellWarnings(current, log)
     const settings = () => current.loaded.settings
     let changing = Promise.resolve()

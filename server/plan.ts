@@ -1,5 +1,5 @@
 /** What `serve` would do with the settings and the storage as they are, found out without changing anything. */
-import type { AccessState } from '../auth/state.ts'
+import { type AccessState, emptyState } from '../auth/state.ts'
 import { accessKey } from '../storage/layout.ts'
 import { inspectPlace, type Place, type PlaceReport, peekAt } from '../storage/place.ts'
 import { decodeRecord } from '../storage/record.ts'
@@ -23,7 +23,7 @@ export interface ServePlan extends LoadedSettings {
 
 export async function planServe(loaded: LoadedSettings): Promise<ServePlan> {
   const { settings } = loaded
-  const { files, faults, warnings, place, users } = await examine(loaded)
+  const { files, faults, warnings, place, users, protections } = await examine(loaded)
   const storage = await inspectPlace(place).catch(cause => {
     throw new SettingsError([cause instanceof Error ? cause.message : String(cause)])
   })
@@ -34,25 +34,22 @@ export async function planServe(loaded: LoadedSettings): Promise<ServePlan> {
     storage,
     workers: workerCount(settings),
     access: accessText(settings, users),
-    faults: [...faults, ...storageFaults(storage), ...(await listenFaults(settings, storage))],
+    faults: [...faults, ...storageFaults(storage, protections), ...(await listenFaults(settings, storage))],
   }
 }
 
-/**
- * Whether people, machines or rules are kept there, which closes the registry to everybody else. False where that cannot
- * be read: who opens the place is told why.
- */
-async function hasUsers(place: Place): Promise<boolean> {
+/** What is kept there of people, machines and rules. Nothing where that cannot be read: who opens the place is told why. */
+async function storedAccess(place: Place): Promise<AccessState> {
   const record = await peekAt(place, accessKey('access')).catch(() => undefined)
-  if (!record) return false
-  const { users, robots, rules } = decodeRecord<{ readonly value: AccessState }>(record).value
-  return users.length + robots.length + rules.length > 0
+  return record ? decodeRecord<{ readonly value: AccessState }>(record).value : emptyState
 }
 
 export interface Examined extends ReadFiles {
   readonly place: Place
-  /** Somebody is known there. */
+  /** Somebody is known there, or a rule is, which closes the registry to everybody else. */
   readonly users: boolean
+  /** What the settings and the stored part protect, line by line. */
+  readonly protections: readonly string[]
 }
 
 /** What can be said of settings without opening the storage. */
@@ -60,7 +57,8 @@ export async function examine(loaded: LoadedSettings): Promise<Examined> {
   const { settings, sources } = loaded
   const { files, faults, warnings } = readNamedFiles(loaded, { before: undefined, nowMs: Date.now() })
   const place = storagePlace(settings, files)
-  const users = await hasUsers(place)
+  const stored = await storedAccess(place)
+  const users = stored.users.length + stored.robots.length + stored.rules.length > 0
   const listening = listeningFaults({
     addresses: settings.listen,
     isOpen: isOpen(settings, users),
@@ -73,6 +71,7 @@ export async function examine(loaded: LoadedSettings): Promise<Examined> {
     warnings: [...loaded.warnings, ...warnings],
     place,
     users,
+    protections: [...settings.protect, ...stored.protections.map(({ protection }) => protection)],
   }
 }
 
@@ -91,9 +90,19 @@ async function listenFaults({ listen }: Settings, storage: PlaceReport): Promise
   return faults.flatMap(fault => (fault && !(fault.inUse && isServed) ? [fault.text] : []))
 }
 
-function storageFaults(storage: PlaceReport): string[] {
+/** What protects relies on a change and the look before it being one: a store that cannot do that protects nothing. */
+export function protectionFaults(isLax: boolean, protections: readonly string[]): string[] {
+  const [first] = protections
+  if (!isLax || first === undefined) return []
+  return [
+    `protect: "${first}" cannot be kept, as the bucket cannot compare and set (tier C): remove it, or use another store`,
+  ]
+}
+
+function storageFaults(storage: PlaceReport, protections: readonly string[]): string[] {
   if (storage.reason !== undefined) return [storage.reason]
-  if (storage.kind === 'bucket' || storage.writable || storage.ownerPid !== undefined) return []
+  if (storage.kind === 'bucket') return protectionFaults(storage.tier === 'C', protections)
+  if (storage.writable || storage.ownerPid !== undefined) return []
   const want = storage.state === 'absent' ? 'cannot be made' : 'cannot be written to'
   return [`data folder ${storage.path} ${want}: give it to this user, or name another with --data`]
 }

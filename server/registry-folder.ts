@@ -17,6 +17,8 @@ export interface RegistryFolder {
   /** The lines of the audit. */
   readonly journal: Pick<Journal, 'lines'>
   readonly settings: AccessSettings
+  /** What is kept there can be protected. */
+  readonly canProtect: boolean
   /** How long tokens live. */
   readonly tokens: Settings['tokens']
   /** How to call where a line of the settings comes from, by its index. */
@@ -50,6 +52,7 @@ export async function openRegistryFolder(
     administration: administration({ directory: known, audit, by }),
     journal: lines,
     settings: configured,
+    canProtect: store.lax !== true,
     tokens: settings.tokens,
     settingsSource: (name, index) => where([name, index]) ?? file ?? 'settings',
     close,

@@ -3,12 +3,14 @@ import { isDeepStrictEqual } from 'node:util'
 import { type LoadedSettings, reloaded, SettingsError, settingChanges } from './config.ts'
 import { type NamedFiles, readNamedFiles } from './named-files.ts'
 import type { Log } from './observe.ts'
-import { examine } from './plan.ts'
+import { examine, protectionFaults } from './plan.ts'
 
 export interface Current {
   readonly loaded: LoadedSettings
   readonly files: NamedFiles
   readonly warnings: readonly string[]
+  /** The storage keeps no conditions. */
+  readonly isLax: boolean
 }
 
 /** All of it anew, as SIGHUP asks for. */
@@ -16,7 +18,7 @@ export async function reload(before: Current, load: () => LoadedSettings, log: L
   try {
     const read = withTerminalLevel(load())
     const settings = reloaded(before.loaded.settings, read.settings)
-    const after = await current({ ...read, settings })
+    const after = await current({ ...read, settings }, before.isLax)
     log.setLevel(settings.log.level)
     log.observe({ event: 'settings', ...settingChanges(before.loaded.settings, read.settings) })
     tellWarnings(after, log)
@@ -37,7 +39,7 @@ export function reread(before: Current, log: Log): Current {
   if (faults.length > 0) log.observe({ event: 'files refused', faults })
   if (isDeepStrictEqual(files, before.files)) return before
   log.observe({ event: 'files' })
-  const after = { loaded: before.loaded, files, warnings }
+  const after = { ...before, files, warnings }
   tellWarnings(after, log)
   return after
 }
@@ -47,10 +49,11 @@ export function tellWarnings({ warnings }: Current, log: Log): void {
 }
 
 /** Throws SettingsError. */
-async function current(loaded: LoadedSettings): Promise<Current> {
-  const { files, faults, warnings } = await examine(loaded)
-  if (faults.length > 0) throw new SettingsError(faults)
-  return { loaded, files, warnings }
+async function current(loaded: LoadedSettings, isLax: boolean): Promise<Current> {
+  const { files, faults, warnings, protections } = await examine(loaded)
+  const all = [...faults, ...protectionFaults(isLax, protections)]
+  if (all.length > 0) throw new SettingsError(all)
+  return { loaded, files, warnings, isLax }
 }
 
 /** A terminal shows what to type next, and after that only trouble, unless it is asked for more. */

@@ -1,3 +1,4 @@
+import type { AccessPolicy } from '../auth/access.ts'
 import type { RepositoryName } from '../oci/names.ts'
 import { everyPage } from '../storage/pages.ts'
 import { mayList } from './authorize.ts'
@@ -7,15 +8,25 @@ import type { Context, Services } from './context.ts'
  * Names that the asker may pull, in order, strictly after one of them. What is hidden is passed over before anything
  * is counted, and where nothing can be seen nothing is read: the work grows with what is shown, not with what is there.
  */
-export async function* visibleRepositories(
+export function visibleRepositories(
+  services: Services,
+  ctx: Context,
+  start?: string,
+): AsyncGenerator<RepositoryName> {
+  const { caller } = ctx.state
+  // Who comes with a token that is not for the list sees what it is for.
+  return repositoriesBy(mayList(caller) ? caller.holder : caller.policy, services, ctx, start)
+}
+
+/** The same for any policy that is asked about the caller. */
+export async function* repositoriesBy(
+  policy: AccessPolicy,
   { registry }: Services,
   ctx: Context,
   start?: string,
 ): AsyncGenerator<RepositoryName> {
   const { caller, io } = ctx.state
   const { principal } = caller
-  // Who comes with a token that is not for the list sees what it is for.
-  const policy = mayList(caller) ? caller.holder : caller.policy
   for (const beginning of distinct(policy.reach(principal))) {
     if (start !== undefined && isBeyond(start, beginning)) continue
     const first = justBefore(beginning)

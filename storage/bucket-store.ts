@@ -63,6 +63,7 @@ export function bucketStore(bucket: Bucket, guarantees: Guarantees, buffers: Par
   return {
     ...bucketUploads(bucket, buffers),
     remote: true,
+    ...(!conditionalWrite && { lax: true as const }),
 
     async read(key, io) {
       const found = await stamped(key, bucket.read(key, io))
@@ -107,6 +108,8 @@ export function bucketStore(bucket: Bucket, guarantees: Guarantees, buffers: Par
       const found = await bucket.get(key, { signal, ...(range && { range }) })
       return found && { kind: 'stream', ...found }
     },
+
+    locate: (key, _size, io) => bucket.locate(key, io),
 
     async reserve() {},
 

@@ -189,6 +189,7 @@ export function manifests(
           message: `digest did not match: expected ${reference}, got ${digest}`,
         })
       const targets = [...new Set(isDigest(reference) ? push.tags : [reference, ...push.tags])]
+      if (push.condition && store.lax) throw new RegistryError('CONDITION_UNSUPPORTED')
       const rid = await names.ensure(name, io)
       if (push.condition) await checkCondition(rid, digest, targets, push.condition, io)
       // What the guard refuses is to leave nothing behind; it is asked again when the tag is written.

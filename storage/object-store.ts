@@ -106,6 +106,8 @@ export interface AppendOptions extends Io {
 export interface ObjectStore {
   /** As long as this stays the same, an upload holds every byte that was acknowledged. */
   readonly run: string
+  /** Conditions are looked at before a mutation, not with it: another may come in between. What relies on them is refused. */
+  readonly lax?: true
   /** Each question is a journey: what can be guessed is. */
   readonly remote?: true
 
@@ -163,6 +165,12 @@ export interface ObjectStore {
 
   /** Opens content, or a range of it; undefined when there is none. */
   open(key: string, io: Io & { readonly range?: ByteRange }): Promise<OpenContent | undefined>
+  /**
+   * An address by which whoever has it can GET content, whole or in ranges, without us: as an attachment of no type, for at
+   * most ten minutes, and the same for half of that at least. Absent where the backend has none; undefined while none can
+   * be made. Whether there is such content is not asked.
+   */
+  locate?(key: string, size: number, io: Io): Promise<string | undefined>
   /** Throws STORAGE_FULL unless `bytes` more can be expected to fit with the reserve untouched. */
   reserve(bytes: number, io: Io): Promise<void>
   /** Throws STORAGE_UNAVAILABLE or STORAGE_FULL with the reason when the store cannot serve. Writes nothing. */

@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import type { AccessState } from '../auth/state.ts'
 import { openFolder } from '../storage/open.ts'
-import { password, setAccess, storedRules, storedUser } from './helpers/access.ts'
+import { apiToken, password, setAccess, storedRules, storedUser } from './helpers/access.ts'
+import { name } from './helpers/principals.ts'
 import { findProgram } from './helpers/programs.ts'
 import { remark } from './helpers/reporter.ts'
 import { openSandbox } from './helpers/sandbox.ts'
@@ -24,6 +25,11 @@ const everything = {
   OCI_API_MANIFESTS_DIGEST_HEADER: 'true',
   OCI_API_MANIFESTS_TAG_PARAM: 'true',
 }
+
+/** Its owners may do more, and it has no level beyond what the program does, and no repository but the program's own. */
+const scoped = { ceiling: ['delete conformance/**'] }
+const ofRobot = apiToken('robot:ci', scoped)
+const ofPerson = apiToken('user:root', scoped)
 
 interface Outcome {
   readonly totals: Readonly<Record<string, number>>
@@ -91,16 +97,36 @@ describe('conformance', () => {
       1000,
       { users: [storedUser('owner')], rules: storedRules('delete conformance/** owner') },
     ],
+    [
+      'for a robot under a ceiling',
+      { OCI_DATA_SPARSE: 'true', OCI_USERNAME: 'ci', OCI_PASSWORD: ofRobot.text },
+      { SLIPWAY_SPARSE: 'any' },
+      {},
+      1000,
+      {
+        robots: [{ name: name('ci'), createdMs: 1 }],
+        tokens: [ofRobot.stored],
+        rules: storedRules('delete ** robot:ci'),
+      },
+    ],
+    [
+      'for an administrator’s API token under a ceiling',
+      { OCI_DATA_SPARSE: 'true', OCI_USERNAME: 'root', OCI_PASSWORD: ofPerson.text },
+      { SLIPWAY_SPARSE: 'any' },
+      {},
+      1000,
+      { users: [storedUser('root', { groups: [name('administrators')] })], tokens: [ofPerson.stored] },
+    ],
   ] as const)(
     'is whole %s',
     { timeout: 60_000 },
-    async ([name, settings, server, rest, least, access], { annotate, skip }) => {
+    async ([how, settings, server, rest, least, access], { annotate, skip }) => {
       skip(program === undefined, absence)
       const outcome = await conform(settings, server, access)
       const { totals } = outcome
       await annotate(
-        `conformance ${name}: ${Object.entries(totals)
-          .map(([how, count]) => `${how} ${count}`)
+        `conformance ${how}: ${Object.entries(totals)
+          .map(([what, count]) => `${what} ${count}`)
           .join(', ')}`,
         remark,
       )

@@ -5,7 +5,7 @@ import { parseCeilingLine, underCeiling } from '../../auth/ceilings.ts'
 import { policyOf } from '../../auth/policy.ts'
 import { parseRule } from '../../auth/rules.ts'
 import { type Access, formatScopes, grantedOf, parseScopes } from '../../auth/scopes.ts'
-import { user } from '../helpers/principals.ts'
+import { repository, user } from '../helpers/principals.ts'
 import { randomFrom } from '../helpers/random.ts'
 
 const { oneOf, several } = randomFrom(Number(process.env.SEED ?? 4))
@@ -68,4 +68,18 @@ it('is now nothing, now something, now everything', () => {
       Math.sign(single(granted).length) + Number(single(granted).length === single(asked).length),
   )
   expect(new Set(shares)).toEqual(new Set([0, 1, 2]))
+})
+
+it('says of every repository only what holds for each', () => {
+  const answers = cases.flatMap(({ policy, token }) =>
+    [policy, token].flatMap(each =>
+      levels.map(level => {
+        const isEverywhere = each.permitsEverywhere(bob, level)
+        for (const text of ['a/b', 'b/b', 'c', 'x/y/z'])
+          if (isEverywhere) expect(each.permits(bob, level, repository(text))).toBe(true)
+        return isEverywhere
+      }),
+    ),
+  )
+  expect(new Set(answers)).toEqual(new Set([true, false]))
 })

@@ -2,6 +2,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { content } from '../helpers/blob.ts'
+import { canary } from '../helpers/canaries.ts'
 import { converse } from '../helpers/converse.ts'
 import { image } from '../helpers/images.ts'
 import { pushImage, type Repository } from '../helpers/push.ts'
@@ -10,7 +11,7 @@ import { until } from '../helpers/until.ts'
 import { append, cancel, finish, startUpload, type Upload } from '../helpers/upload.ts'
 
 /** No part of it says anything else. */
-const password = 'Xylophon7Quagga'
+const password = canary('Xylophon7Quagga').replace(' ', '-')
 const basic = Buffer.from(`somebody:${password}`).toString('base64')
 const credentials = {
   basic: `Basic ${basic}`,

@@ -9,18 +9,19 @@ import type { WorkloadVerifier } from '../../auth/workloads.ts'
 import { noAccessSettings } from '../../server/access-control.ts'
 import { accessDocuments } from '../../server/access-documents.ts'
 import type { ObjectStore } from '../../storage/object-store.ts'
+import { canary, secret } from './canaries.ts'
 import { name } from './principals.ts'
 import { io } from './waiting.ts'
 
-export const password = 'correct horse battery staple'
+export const password = canary('correct horse battery staple')
 
 /** With parameters that cost nothing: what it takes to hash well is tested elsewhere. */
-const cheaply = (secret: string): string => {
+const cheaply = (text: string): string => {
   const nonce = Buffer.alloc(16, 7)
   const parameters = { memory: 8, passes: 1, parallelism: 1, nonce, tagLength: 32 }
-  const tag = argon2Sync('argon2id', { message: Buffer.from(secret), ...parameters })
-  const text = (bytes: Buffer) => bytes.toString('base64').replaceAll('=', '')
-  return `$argon2id$v=19$m=8,t=1,p=1$${text(nonce)}$${text(tag)}`
+  const tag = argon2Sync('argon2id', { message: Buffer.from(text), ...parameters })
+  const encoded = (bytes: Buffer) => bytes.toString('base64').replaceAll('=', '')
+  return `$argon2id$v=19$m=8,t=1,p=1$${encoded(nonce)}$${encoded(tag)}`
 }
 const kept = cheaply(password)
 
@@ -72,6 +73,6 @@ export const someWorkloads: WorkloadVerifier = {
   },
 }
 
-export const basic = (username: string, secret: string) =>
-  `Basic ${Buffer.from(`${username}:${secret}`).toString('base64')}`
+export const basic = (username: string, shown: string) =>
+  `Basic ${secret(Buffer.from(`${username}:${secret(shown)}`).toString('base64'))}`
 export const bearer = (token: string) => `Bearer ${token}`

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import { leaksIn, secret, sweep } from './canaries.ts'
 import { compiledOnce } from './programs.ts'
 
 const program = fileURLToPath(new URL('../../cli/slipway.js', import.meta.url))
@@ -37,5 +38,14 @@ export async function slipway(
   // Who reads none of it may have ended by now.
   child.stdin.on('error', () => {}).end(input)
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)])
+  const name = args
+    .slice(0, 2)
+    .filter(word => /^[a-z]+$/.test(word))
+    .join(' ')
+  if (showing.has(name)) secret(stdout.trim())
+  sweep([...leaksIn(stdout, `the output of ${name}`), ...leaksIn(stderr, `what ${name} says beside`)])
   return { status: await status, stdout, stderr }
 }
+
+/** Commands that print a secret, and nothing else. */
+const showing: ReadonlySet<string> = new Set(['user add', 'user passwd', 'token create'])

@@ -1,5 +1,7 @@
 /** A registry inside this process: the test twin of the composition root (server/worker.ts). */
+
 import { tmpdir } from 'node:os'
+import { inspect } from 'node:util'
 import type { AccessSettings } from '../../auth/directory.ts'
 import type { WorkloadVerifier } from '../../auth/workloads.ts'
 import type { FileReceiver } from '../../kernel/receiver.ts'
@@ -10,9 +12,11 @@ import { loadSettings, type Settings } from '../../server/config.ts'
 import { type HttpLimits, usualLimits } from '../../server/http.ts'
 import { startServer } from '../../server/main.ts'
 import type { Observation } from '../../server/observe.ts'
+import type { Redirect } from '../../server/redirection.ts'
 import type { RequestRates } from '../../server/request-rates.ts'
 import { memoryStore } from '../../storage/memory.ts'
 import type { ObjectStore } from '../../storage/object-store.ts'
+import { leaksInLog, leaksInStore, sweep } from './canaries.ts'
 
 export interface TestRegistry extends AsyncDisposable {
   readonly port: number
@@ -25,7 +29,12 @@ export interface TestRegistry extends AsyncDisposable {
 }
 
 export interface RegistryOverrides {
-  readonly settings?: { readonly limits?: Partial<Settings['limits']>; readonly url?: string }
+  readonly settings?: {
+    readonly limits?: Partial<Settings['limits']>
+    readonly url?: string
+  }
+  /** Who is sent to the store for large blobs. */
+  readonly redirect?: Redirect
   readonly limits?: Partial<HttpLimits>
   readonly pace?: Partial<Pace>
   readonly store?: ObjectStore
@@ -47,6 +56,7 @@ export async function startRegistry(overrides: RegistryOverrides = {}): Promise<
   const settings = {
     ...usual,
     ...overrides.settings,
+    storage: { s3: { ...usual.storage.s3, redirect: overrides.redirect ?? true } },
     limits: { ...usual.limits, ...overrides.settings?.limits },
   }
   const { store = memoryStore() } = overrides
@@ -75,7 +85,15 @@ export async function startRegistry(overrides: RegistryOverrides = {}): Promise<
     renew: server.renew,
     async [Symbol.asyncDispose]() {
       await server.stop(AbortSignal.abort())
+      const kept = await leaksInStore(store)
       await store.close()
+      // What an operation is about is not logged as it is.
+      const lines = observations.map(({ ...each }) => ({
+        ...each,
+        ...('operation' in each && { operation: each.operation?.kind }),
+        ...('error' in each && { error: inspect(each.error) }),
+      }))
+      sweep([...leaksInLog(lines), ...kept])
     },
   }
 }

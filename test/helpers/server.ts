@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { leaksBelow, leaksInLog, sweep } from './canaries.ts'
 import { compiledOnce, leashed } from './programs.ts'
 
 /** One line of the server's log, as it was printed. */
@@ -75,7 +76,9 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
       stop,
       async [Symbol.asyncDispose]() {
         await stop()
+        const leaks = [...leaksInLog(log), ...leaksBelow(folder)]
         await remove()
+        sweep(leaks)
       },
     }
   } catch (error) {

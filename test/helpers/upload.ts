@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import type { Digest } from '../../oci/names.ts'
+import { secret } from './canaries.ts'
 import type { Repository } from './push.ts'
 
 /** An unfinished upload, as the server's answers describe it. */
@@ -51,7 +52,10 @@ async function uploadOf(answer: Response, status: number): Promise<Upload> {
     throw new Error(`${answer.url} answered ${answer.status}: ${await answer.text()}`)
   const last = Number(/^0-(\d+)$/.exec(answer.headers.get('Range') ?? '')?.[1])
   // An upload of nothing says 0-0 as well: none of these tests has one of a single byte.
-  return { url: new URL(answer.headers.get('Location') ?? '', answer.url), size: last === 0 ? 0 : last + 1 }
+  const url = new URL(answer.headers.get('Location') ?? '', answer.url)
+  // The last word of its path opens it.
+  secret(url.pathname.slice(url.pathname.lastIndexOf('/') + 1))
+  return { url, size: last === 0 ? 0 : last + 1 }
 }
 
 export type Framing = 'length' | 'chunked'

@@ -1,5 +1,7 @@
 /** Blobs from other repositories (auth-security 1.10): who may not see one learns nothing, and gets an upload. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { memoryStore } from '../../storage/memory.ts'
+import type { ObjectStore } from '../../storage/object-store.ts'
 import { storedRules, storedUser } from '../helpers/access.ts'
 import { type Guarded, guarded } from '../helpers/guarded.ts'
 import { digest } from '../helpers/images.ts'
@@ -79,6 +81,50 @@ it('answers the same for a source that is hidden, that lacks the blob, and that 
     expect(Object.keys(headers)).toEqual(Object.keys(answers[0]?.headers ?? {}))
     expect(headers.location?.length).toBe(answers[0]?.headers.location?.length)
   }
+})
+
+it('looks no longer for what hidden repositories have than for what nobody has', async () => {
+  let looks = 0
+  const kept = memoryStore()
+  const counting: ObjectStore = {
+    ...kept,
+    read(key, io) {
+      looks++
+      return kept.read(key, io)
+    },
+    list(prefix, options) {
+      looks++
+      return kept.list(prefix, options)
+    },
+  }
+  await using many = await guarded(
+    { users: [storedUser('bob')], rules: storedRules('push mine/** bob', 'pull open/** bob') },
+    { store: counting },
+  )
+  for (let at = 0; at < 60; at++) await pushBlob(many.registry, hidden, repo(`hidden/r${at}`))
+  await pushBlob(many.registry, shared, repo('open/base'))
+  const looksFor = async (bytes: Buffer) => {
+    const before = looks
+    const { status } = await many.as('bob', pathOf('mine/app', bytes), { method: 'POST' })
+    expect(status).toBe(202)
+    return looks - before
+  }
+  // What is remembered is remembered for both.
+  await looksFor(absent)
+  expect(await looksFor(hidden)).toBe(await looksFor(absent))
+})
+
+it.for([
+  ['who may pull some repositories', 'pull open/** bob'],
+  ['who may pull every one', 'pull ** bob'],
+] as const)('finds what %s can have, whoever else has it', async ([, rule]) => {
+  await using many = await guarded({
+    users: [storedUser('bob')],
+    rules: storedRules('push mine/** bob', rule),
+  })
+  for (let at = 0; at < 60; at++) await pushBlob(many.registry, shared, repo(`hidden/r${at}`))
+  await pushBlob(many.registry, shared, repo('open/base'))
+  expect((await many.as('bob', pathOf('mine/app', shared), { method: 'POST' })).status).toBe(201)
 })
 
 it('knows no blob by its digest alone', async () => {

@@ -11,7 +11,7 @@ const bytes = Buffer.from('a layer')
 let registry: Guarded
 beforeAll(async () => {
   registry = await guarded({
-    users: [storedUser('alice'), storedUser('bob'), storedUser('ci.a-b_c')],
+    users: [storedUser('alice'), storedUser('bob'), storedUser('carol'), storedUser('ci.a-b_c')],
     robots: [{ name: name('ci.a-b_c'), createdMs: 1 }],
     tokens: [ci.stored],
     rules: storedRules('push team/** alice bob ci.a-b_c robot:ci.a-b_c', 'pull team/** carol'),
@@ -52,6 +52,25 @@ it('knows an upload for who began it, in its repository, and for nobody else', a
     expect([method, status, code]).toEqual([method, 404, 'BLOB_UPLOAD_UNKNOWN'])
   }
   expect((await registry.send(location, { authorization: alice })).status).toBe(204)
+})
+
+it('says nothing of an upload to who may not push, or is nobody, and leaves it as it is', async () => {
+  const location = await start(alice)
+  await registry.send(location, { method: 'PATCH', body: bytes, authorization: alice })
+  const missing = location.replace(/[^/]+$/, 'x')
+  const others = [undefined, basic('carol', password), basic('alice', 'wrong'), await registry.token('carol')]
+  for (const authorization of others)
+    for (const [at, [method, path]] of everything(location).entries()) {
+      const [, there = ''] = everything(missing)[at] ?? []
+      const [own, none] = [
+        await registry.send(path, { method, authorization }),
+        await registry.send(there, { method, authorization }),
+      ]
+      expect([401, 403]).toContain(own.status)
+      expect([own.status, own.text, own.challenge]).toEqual([none.status, none.text, none.challenge])
+    }
+  const ours = await registry.send(location, { authorization: alice })
+  expect([ours.status, ours.headers.range]).toEqual([204, `0-${bytes.length - 1}`])
 })
 
 it('tells a robot from a user of the same name', async () => {

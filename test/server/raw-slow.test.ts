@@ -136,7 +136,7 @@ it.for([
   ['memory', async () => memoryStore()],
   ['a file', async () => (await ownedFolder()).store],
 ] as const)('cuts off a reader that takes nothing of an answer from %s', async ([, openStore]) => {
-  await using registry = await startRegistry({ store: await openStore(), limits: { stallMs: 100 } })
+  await using registry = await startRegistry({ store: await openStore(), limits: { stallMs: 1_000 } })
   // More than the kernel keeps for both ends of a connection.
   const blob = content('stalled', 12 * 1024 * 1024)
   const repository = { address: registry.address, name: 'stalled' }

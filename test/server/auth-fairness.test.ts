@@ -1,0 +1,64 @@
+/** One who asks for too much takes nothing from one who does not (auth-security 3.3, rows 44 and 20). */
+import { expect, it } from 'vitest'
+import { apiToken, basic, password, storedRules, storedUser } from '../helpers/access.ts'
+import { type Guarded, guarded } from '../helpers/guarded.ts'
+import { digest } from '../helpers/images.ts'
+import { pushBlob, repo } from '../helpers/local-registry.ts'
+import { name } from '../helpers/principals.ts'
+
+const robot = apiToken('robot:ci')
+const people = {
+  users: [storedUser('greedy'), storedUser('modest')],
+  robots: [{ name: name('ci'), createdMs: 1 }],
+  tokens: [robot.stored],
+  rules: storedRules('push ** anyone greedy modest robot:ci'),
+}
+const rates = {
+  manifests: { perMinute: 60, burst: 40 },
+  blobs: { perMinute: 60, burst: 40 },
+  tokens: { perMinute: 600, burst: 400 },
+}
+
+/** What each is answered when one asks ten times as often as the other, both at once. */
+async function beside(registry: Guarded, path: () => string, greedy: string, modest: string) {
+  const ask = (authorization: string) => registry.send(path(), { authorization }).then(({ status }) => status)
+  const greedily = Array.from({ length: 300 }, () => ask(greedy))
+  const modestly: number[] = []
+  for (let count = 0; count < 30; count++) modestly.push(await ask(modest))
+  return { greedily: await Promise.all(greedily), modestly }
+}
+
+it.for([
+  ['another user', basic('greedy', password), basic('modest', password)],
+  ['a robot', basic('ci', robot.text), basic('modest', password)],
+  ['nobody, from the same address', undefined, basic('modest', password)],
+] as const)('refuses %s that asks too often, and nobody beside', async ([, greedy, modest]) => {
+  await using registry = await guarded(people, { rates: () => rates })
+  await pushBlob(registry.registry, Buffer.from('x'), repo('app'))
+  const anybody = greedy ?? (await registry.token(undefined, 'repository:app:pull'))
+  let asked = 0
+  // Another blob each time: one that is asked for often is free.
+  const blob = () => `/v2/app/blobs/${digest(Buffer.from(String(asked++)))}`
+  for (const [path, served] of [
+    [() => '/v2/app/tags/list', 200],
+    [blob, 404],
+  ] as const) {
+    const { greedily, modestly } = await beside(registry, path, anybody, modest)
+    expect(new Set(modestly)).toEqual(new Set([served]))
+    expect(greedily.filter(status => status === 429).length).toBeGreaterThan(200)
+    expect(greedily.filter(status => status === served).length).toBeGreaterThanOrEqual(40)
+  }
+})
+
+it('serves who needs no password looked at, while all who do are told to wait', async () => {
+  await using registry = await guarded(people)
+  const authorization = await registry.token('modest', 'repository:app:push')
+  const guesses = Promise.all(
+    Array.from({ length: 90 }, (_, at) => registry.send('/v2/', { authorization: basic(`name${at}`, 'x') })),
+  )
+  const others = [authorization, basic('ci', robot.text), basic('modest', password)]
+  for (const shown of others)
+    for (let count = 0; count < 5; count++)
+      expect((await registry.send('/v2/', { authorization: shown })).status).toBe(200)
+  expect((await guesses).some(({ status }) => status === 503)).toBe(true)
+})
