@@ -50,7 +50,7 @@ const launches: Readonly<Record<EngineName, Launch>> = {
   },
 }
 
-export const engineNames = Object.keys(launches) as readonly EngineName[]
+const engineNames = Object.keys(launches) as readonly EngineName[]
 
 /** Tests on every engine, or on some; each file that has them starts each engine once, and each of its tests has a bucket of its own. */
 export function describeEngines(
