@@ -41,6 +41,10 @@ export const settingTexts: Readonly<Record<string, (plan: ServePlan) => string>>
   'storage.s3.secret_access_key': ({ settings }) =>
     settings.storage.s3.secretAccessKey === undefined ? 'not set' : 'set',
   'storage.s3.secret_access_key_file': ({ settings }) => settings.storage.s3.secretAccessKeyFile ?? 'not set',
+  'storage.s3.redirect': ({ settings: { storage } }) => {
+    const { redirect } = storage.s3
+    return typeof redirect === 'boolean' ? `${redirect}` : `true, but for ${redirect.join(', ')}`
+  },
   workers: ({ settings, workers }) =>
     settings.workers === 'auto' ? `auto: ${workers} on this machine` : `${workers}`,
   durability: ({ settings }) => meanings.durability[settings.durability],
@@ -91,7 +95,11 @@ function toText(plan: ServePlan): string {
   const rows: (readonly [name: string, text: string, source?: string | undefined])[] = [
     ['settings', plan.file ?? 'no file; defaults where nothing else is said'],
     ['who may', plan.access],
-    ...Object.entries(settingTexts).map(([name, text]) => [name, text(plan), sources.get(name)] as const),
+    ...Object.entries(settingTexts).flatMap(([name, text]) => {
+      const source = sources.get(name)
+      if (counts(name, storage)) return [[name, text(plan), source] as const]
+      return source === undefined ? [] : [[name, `not used with a ${storage.kind}`, source] as const]
+    }),
   ]
   const state =
     storage.kind === 'folder'
@@ -111,6 +119,12 @@ function toText(plan: ServePlan): string {
     ...warnings,
     plan.faults.length > 0 ? faultsToText(plan.faults) : verdict(storage),
   ].join('\n')
+}
+
+/** Whether a setting means anything where things are kept. */
+function counts(name: string, { kind }: ServePlan['storage']): boolean {
+  if (kind === 'bucket') return name !== 'data' && name !== 'durability'
+  return name === 'storage.s3.bucket' || !name.startsWith('storage.s3.')
 }
 
 function verdict(storage: ServePlan['storage']): string {

@@ -7,7 +7,7 @@ import { accessCommands } from './access-commands.ts'
 import { type Command, columns, command, type Outcome } from './command.ts'
 import { imageCommands } from './image-commands.ts'
 import { machineCommands } from './machine-commands.ts'
-import { jsonOption, settingOptions } from './options.ts'
+import { jsonOption, settingOptions, storeOptions } from './options.ts'
 import { peopleCommands } from './people-commands.ts'
 import { recordCommands } from './record-commands.ts'
 import { UsageError, unknownWord } from './usage.ts'
@@ -37,6 +37,19 @@ const commands: Readonly<Record<string, Command>> = {
     run: async ({ json = false, ...flags }) => {
       const { check } = await import('./check.ts')
       return check(flags, { json, print })
+    },
+  }),
+  doctor: command({
+    summary: 'say what this machine and the storage can do',
+    details: [
+      'Tries out what a registry needs: what the storage really keeps of what it promises, clocks, and what the kernel',
+      'does for us. One line for each: ok, limited, or missing. Ends with 3 where something is missing.',
+    ],
+    options: { ...storeOptions, json: jsonOption },
+    example: 'slipway doctor --storage s3://images/registry',
+    run: async flags => {
+      const { doctor } = await import('./doctor.ts')
+      return doctor(flags, print)
     },
   }),
   ...peopleCommands(print),

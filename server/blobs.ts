@@ -32,8 +32,24 @@ export async function headBlob(
   return { ...empty(200, blobHeaders(digest)), length: size }
 }
 
+/**
+ * What sends a client to the store. The address is as good as the blob, and soon none: it is to be kept nowhere, and told
+ * to nobody.
+ */
+const elsewhere = (location: string, digest: string) =>
+  empty(307, {
+    Location: location,
+    'Docker-Content-Digest': digest,
+    'Cache-Control': 'no-store',
+    'Referrer-Policy': 'no-referrer',
+  })
+
+/** The store knows other entity tags than ours. */
+const namesOurs = ({ headers }: Context['req']) =>
+  headers['if-range'] !== undefined || headers['if-match'] !== undefined
+
 export async function getBlob(
-  { registry }: Services,
+  { registry, redirects }: Services,
   ctx: Context,
   { name, digest }: OperationOf<'getBlob'>,
 ): Promise<Answer> {
@@ -45,6 +61,10 @@ export async function getBlob(
   const range = isCurrentFor(ctx.get('If-Range'), digest) ? parseRange(asks.range, blob.size) : undefined
   if (range === 'unsatisfiable')
     throw new RegistryError('RANGE_UNSATISFIABLE', { headers: { 'Content-Range': `bytes */${blob.size}` } })
+  if (redirects(ctx.req.socket.remoteAddress) && !namesOurs(ctx.req)) {
+    const location = await registry.blobs.locate(name, blob, io)
+    if (location !== undefined) return elsewhere(location, digest)
+  }
   const span = range ?? { start: 0, end: blob.size }
   const content = await registry.blobs.open(name, blob, { ...io, ...(range && { range }) })
   const body = content.kind === 'bytes' ? partOf(content.bytes, span) : { content, span }

@@ -10,6 +10,8 @@ export interface About {
   readonly accepts: string
   readonly does: string
   readonly flag?: 'listen' | 'data' | 'storage' | 'log-level'
+  /** What is found in its place is not shown. */
+  readonly secret?: true
   /** A running server takes a changed value on SIGHUP. */
   readonly reloadable?: true
   /** What stands inside the entries of a list or a section, and what is accepted there. */
@@ -116,7 +118,7 @@ export function describeIssues(
       acceptedInside(setting, issue.path) ??
       setting?.accepts ??
       `settings (${keysAt(settings, issue.path).join(', ')})`
-    return line(`expected ${accepts}, found ${found(issue.input)}`)
+    return line(`expected ${accepts}, found ${found(issue.input, setting?.secret === true)}`)
   })
 }
 
@@ -189,9 +191,11 @@ function isPortLink(name: string, value: string): boolean {
   return /_PORT(?:_\d+_(?:TCP|UDP|SCTP))?$/.test(name) && /^(?:tcp|udp|sctp):\/\//.test(value)
 }
 
-function found(value: unknown): string {
+function found(value: unknown, isSecret: boolean): string {
   if (value === undefined || value === null) return 'nothing'
   if (typeof value === 'object') return Array.isArray(value) ? 'a list' : 'a section'
-  const text = JSON.stringify(value)
+  if (isSecret && value !== '') return `a ${typeof value}`
+  // The password of an address, which nobody should have put there.
+  const text = JSON.stringify(value).replace(/(\/\/[^/@:]*):[^@]*@/, '$1:…@')
   return text.length > 80 ? `${text.slice(0, 80)}…` : text
 }

@@ -1,15 +1,21 @@
 /** The settings that say where everything is kept, if that is not the folder `data`. */
 import { z } from 'zod'
-import { about, parseBoolean, parsedBy } from './config-values.ts'
+import type { About } from './config-sources.ts'
+import { about, listOf, parseBoolean, parsedBy } from './config-values.ts'
+import { parseNetwork, type Redirect } from './redirection.ts'
 
 /** A bucket, and what stands in front of every key in it. */
 interface Place {
-  readonly bucket: string
+  readonly name: string
   readonly prefix: string
 }
 
-const text = (accepts: string, does: string) =>
-  z.string().min(1).optional().register(about, { accepts, does })
+const text = (accepts: string, does: string, more: Pick<About, 'secret'> = {}) =>
+  z
+    .string()
+    .min(1)
+    .optional()
+    .register(about, { accepts, does, ...more })
 
 export const storageSettings = {
   storage: z
@@ -42,38 +48,57 @@ export const storageSettings = {
                 'is an endpoint.',
             }),
           access_key_id: text(
-            'an access key id',
+            'an access key id, in quotes if it has digits only',
             'Without it, credentials are looked for as AWS programs do: in the environment, a profile, or the machine.',
           ),
-          secret_access_key: text('a secret access key', 'The secret of access_key_id.'),
+          secret_access_key: text(
+            'a secret access key, in quotes if it has digits only',
+            'The secret of access_key_id.',
+            { secret: true },
+          ),
           secret_access_key_file: text(
             'the path of a file',
             'The file that has the secret of access_key_id, so that it need not stand among the settings.',
           ),
+          redirect: listOf(text => parseBoolean(text) ?? parseNetwork(text))
+            .transform((given, ctx): Redirect => {
+              const [first] = given
+              if (given.length === 1 && typeof first === 'boolean') return first
+              const networks = given.filter(each => typeof each === 'string')
+              if (networks.length === given.length) return networks
+              ctx.addIssue({ code: 'custom', input: given })
+              return z.NEVER
+            })
+            .prefault('true')
+            .register(about, {
+              accepts: 'true, false or a list of networks, such as: 10.0.0.0/8, fd00::/8',
+              does:
+                'true: a client that asks for a large blob is sent to the store for it, by an address that is good for ten minutes ' +
+                'at most; the bytes do not pass through here. Clients must reach the store by its endpoint then. false: ' +
+                'all get it from here. Networks: only the clients in them get it from here. Small blobs always come from here.',
+              reloadable: true,
+            }),
         })
         .prefault({}),
     })
     .prefault({})
-    .transform(
-      ({ s3: { bucket, path_style, access_key_id, secret_access_key, secret_access_key_file, ...s3 } }) => ({
-        s3: {
-          ...s3,
-          ...bucket,
-          pathStyle: path_style ?? s3.endpoint !== undefined,
-          accessKeyId: access_key_id,
-          secretAccessKey: secret_access_key,
-          secretAccessKeyFile: secret_access_key_file,
-        },
-      }),
-    ),
+    .transform(({ s3: { path_style, access_key_id, secret_access_key, secret_access_key_file, ...s3 } }) => ({
+      s3: {
+        ...s3,
+        pathStyle: path_style ?? s3.endpoint !== undefined,
+        accessKeyId: access_key_id,
+        secretAccessKey: secret_access_key,
+        secretAccessKeyFile: secret_access_key_file,
+      },
+    })),
 }
 
 /** As S3 names buckets; a prefix holds what needs no escape in an address. */
 function parsePlace(given: string): Place | undefined {
-  const [, bucket = '', prefix = ''] =
+  const [, name = '', prefix = ''] =
     /^(?:s3:\/\/)?([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/([\w./-]*?))?\/?$/.exec(given) ?? []
   const isPrefix = prefix === '' || !/^\/|\/\/|(?:^|\/)\.{1,2}(?:\/|$)/.test(prefix)
-  return bucket !== '' && isPrefix ? { bucket, prefix } : undefined
+  return name !== '' && isPrefix ? { name, prefix } : undefined
 }
 
 function parseEndpoint(given: string): string | undefined {

@@ -176,7 +176,9 @@ function settingIn(settings: object, path: readonly string[]): unknown {
 export function reloaded(before: Settings, after: Settings): Settings {
   const { listen, url, insecure, data, storage, workers, durability } = before
   const tls = hasTls(before) === hasTls(after) ? after.tls : before.tls
-  return { ...after, listen, url, insecure, data, storage, workers, durability, tls }
+  const { redirect } = after.storage.s3
+  const place = { s3: { ...storage.s3, redirect } }
+  return { ...after, listen, url, insecure, data, storage: place, workers, durability, tls }
 }
 
 export const hasTls = ({ tls }: Settings): boolean => tls.cert !== undefined
@@ -221,9 +223,13 @@ function s3Conflicts({
   secretAccessKeyFile,
 }: Settings['storage']['s3']): (readonly [name: string, text: string])[] {
   const hasSecret = secretAccessKey !== undefined || secretAccessKeyFile !== undefined
+  const secretName = secretAccessKey === undefined ? 'secret_access_key_file' : 'secret_access_key'
   return [
-    ...(bucket === undefined && (endpoint ?? accessKeyId) !== undefined
-      ? [['bucket', 'is missing: name the bucket, or remove the rest of storage.s3'] as const]
+    ...(bucket === undefined && endpoint !== undefined
+      ? [['endpoint', 'its bucket is missing: set storage.s3.bucket too'] as const]
+      : []),
+    ...(bucket === undefined && accessKeyId !== undefined
+      ? [['access_key_id', 'its bucket is missing: set storage.s3.bucket too'] as const]
       : []),
     ...(secretAccessKey !== undefined && secretAccessKeyFile !== undefined
       ? [['secret_access_key', 'secret_access_key_file is set too: remove one of them'] as const]
@@ -232,7 +238,7 @@ function s3Conflicts({
       ? [['access_key_id', 'its secret is missing: set secret_access_key_file too'] as const]
       : []),
     ...(accessKeyId === undefined && hasSecret
-      ? [['access_key_id', 'is missing, and there is a secret for it: set it too'] as const]
+      ? [[secretName, 'its key is missing: set access_key_id too'] as const]
       : []),
   ]
 }

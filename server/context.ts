@@ -28,6 +28,8 @@ export interface Services {
   readonly pace: Pace
   /** Largest manifest that is accepted, in bytes. */
   manifestBytes(): number
+  /** Whether a client at this address fetches from the store by itself what can be had there. */
+  redirects(address: string | undefined): boolean
   /** What clients call this registry, in front of a path; nothing where they know best. */
   url(): string
   /** The fast way out for local files, where there is one by now. */

@@ -20,6 +20,7 @@ import type { Settings } from './config.ts'
 import { holdBody } from './held-body.ts'
 import { createHttpServer, type HttpLimits, usualLimits } from './http.ts'
 import type { Observe } from './observe.ts'
+import { redirection } from './redirection.ts'
 import { registryOptions } from './registry-options.ts'
 import { type RequestRates, requestRates } from './request-rates.ts'
 import { bindFault } from './sockets.ts'
@@ -97,6 +98,7 @@ export async function startServer({
     sender,
     receiver,
     pace,
+    redirects: redirection(() => settings().storage.s3.redirect),
     manifestBytes: () => settings().limits.manifestBytes,
     url,
   }

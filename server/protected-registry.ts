@@ -45,6 +45,7 @@ export function protectedRegistry(registry: Registry, policy: Policy): Registry 
     blobs: {
       stat: blobs.stat,
       open: blobs.open,
+      locate: blobs.locate,
       holders: blobs.holders,
       async mount(from, to, digest, io) {
         refuse({ kind: 'write' }, to)

@@ -1,9 +1,12 @@
 import type { ServerResponse } from 'node:http'
+import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Middleware } from 'koa'
 import type { FileSender } from '../kernel/sender.ts'
 import { RegistryError } from '../oci/errors.ts'
-import type { Answer, ContentBody } from './answer.ts'
+import type { ByteRange } from '../oci/ranges.ts'
+import type { OpenContent } from '../storage/object-store.ts'
+import type { Answer } from './answer.ts'
 import { isUnread, refuseBody } from './body.ts'
 import { type Context, type RequestState, type Services, targetOf } from './context.ts'
 import { sendFile } from './send-file.ts'
@@ -35,7 +38,7 @@ export function respond(
       answer = answerTo(error, ctx)
     }
     try {
-      await send(ctx, answer, sender())
+      await send(ctx, answer, sender(), error => onError(ctx, error))
     } catch (error) {
       onError(ctx, error)
       // Too late to say anything: a body that ends here must not look whole.
@@ -62,7 +65,12 @@ function lengthOf({ status, body, length }: Answer): number | undefined {
   return Buffer.isBuffer(body) ? body.length : body.span.end - body.span.start
 }
 
-async function send(ctx: Context, answer: Answer, sender: FileSender | undefined): Promise<void> {
+async function send(
+  ctx: Context,
+  answer: Answer,
+  sender: FileSender | undefined,
+  onError: (error: unknown) => void,
+): Promise<void> {
   const { req, res } = ctx
   const { status, headers, body } = answer
   const lines = [...safeHeaders, 'X-Request-Id', ctx.state.id]
@@ -80,19 +88,28 @@ async function send(ctx: Context, answer: Answer, sender: FileSender | undefined
     else res.end(body)
     return
   }
-  await sendContent(ctx, res, body, sender)
+  if (body.content.kind === 'stream') await sendStream(res, body.content.stream, onError)
+  else await sendOpenFile(ctx, res, body.content, body.span, sender)
 }
 
-async function sendContent(
+async function sendStream(res: ServerResponse, stream: Readable, onError: (error: unknown) => void) {
+  // Those that watch over this answer already and pipeline's own are more than Node thinks right.
+  res.setMaxListeners(20)
+  // Before the connection is closed, and so before the request is reported.
+  stream.once('error', onError)
+  await pipeline(stream, res)
+}
+
+async function sendOpenFile(
   ctx: Context,
   res: ServerResponse,
-  { content, span }: ContentBody,
+  file: Extract<OpenContent, { kind: 'file' }>,
+  span: ByteRange,
   sender: FileSender | undefined,
 ) {
-  if (content.kind === 'stream') return pipeline(content.stream, res)
   try {
-    await sendFile(ctx.req, res, content, span, sender, ctx.state.io)
+    await sendFile(ctx.req, res, file, span, sender, ctx.state.io)
   } finally {
-    content.close()
+    file.close()
   }
 }

@@ -7,9 +7,10 @@ export function placeOf(
   { data, durability, storage: { s3 } }: Pick<Settings, 'data' | 'durability' | 'storage'>,
   { s3Secret }: Pick<NamedFiles, 's3Secret'>,
 ): Place {
-  const { bucket, prefix, endpoint, region, pathStyle, accessKeyId, secretAccessKey = s3Secret } = s3
+  const { bucket, endpoint, region, pathStyle, accessKeyId, secretAccessKey = s3Secret } = s3
   if (bucket === undefined) return { kind: 'folder', path: data, durability }
   const credentials =
     accessKeyId !== undefined && secretAccessKey !== undefined ? { accessKeyId, secretAccessKey } : undefined
-  return { kind: 'bucket', settings: { bucket, prefix, endpoint, region, pathStyle, credentials } }
+  const { name, prefix } = bucket
+  return { kind: 'bucket', settings: { bucket: name, prefix, endpoint, region, pathStyle, credentials } }
 }

@@ -122,6 +122,12 @@ export function blobs(
       throw new Error(`content ${link.k} of ${digest} is ${content ? 'damaged' : 'missing'}`)
     },
 
+    async locate(name, { digest }, io) {
+      if (!store.locate) return undefined
+      const { link } = await readLink(name, digest, io)
+      return link.k === undefined ? undefined : store.locate(link.k, link.s, io)
+    },
+
     async mount(from, to, digest, io) {
       const options = operation(io)
       const source = await store.read(linkKey(digest, await names.rid(from, io)), io)

@@ -109,6 +109,8 @@ export function bucketStore(bucket: Bucket, guarantees: Guarantees, buffers: Par
       return found && { kind: 'stream', ...found }
     },
 
+    locate: (key, _size, io) => bucket.locate(key, io),
+
     async reserve() {},
 
     async check(io) {

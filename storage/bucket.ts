@@ -54,6 +54,11 @@ export interface Bucket {
   get(key: string, io: Io & { readonly range?: ByteRange }): Promise<BucketObject | undefined>
   /** Its size. */
   head(key: string, io: Io): Promise<number | undefined>
+  /**
+   * An address by which whoever has it can GET an object, whole or in ranges, as an attachment of no type, for at most ten
+   * minutes; for half of that it stays the same. Asks the bucket nothing. Undefined while none can be made.
+   */
+  locate(key: string, io: Io): Promise<string | undefined>
   /** Whole or not at all: the store compares a checksum. Undefined: the condition did not hold, and nothing was written. */
   put(key: string, bytes: Uint8Array, options: MutationOptions): Promise<Written>
   /** Removes what is there. The condition is for stores that were found to keep it. */

@@ -18,7 +18,7 @@ const overheadBytes = 256
  * tell cheaply that it is unchanged, so a change by another process is seen at once. Content at its key never changes.
  */
 export function cached(store: ObjectStore, { maxBytes }: CacheLimits): ObjectStore {
-  const { isCurrent } = store
+  const { isCurrent, locate } = store
   const cost = ({ bytes }: { bytes: Buffer }) => bytes.length + overheadBytes
   const limits = { maxEntrySize: 1024 * 1024, sizeCalculation: cost }
   const records = new LRUCache<string, StoredRecord>({ maxSize: maxBytes / 2, ...limits })
@@ -63,6 +63,11 @@ export function cached(store: ObjectStore, { maxBytes }: CacheLimits): ObjectSto
       records.delete(key)
       return store.remove(key, options)
     },
+
+    ...(locate && {
+      // What is remembered, or will be when it is opened, is sooner sent than asked for elsewhere.
+      locate: async (key, size, io) => (size > smallBytes ? locate(key, size, io) : undefined),
+    }),
 
     async open(key, io) {
       const known = contents.get(key)

@@ -165,6 +165,12 @@ export interface ObjectStore {
 
   /** Opens content, or a range of it; undefined when there is none. */
   open(key: string, io: Io & { readonly range?: ByteRange }): Promise<OpenContent | undefined>
+  /**
+   * An address by which whoever has it can GET content, whole or in ranges, without us: as an attachment of no type, for at
+   * most ten minutes, and the same for half of that at least. Absent where the backend has none; undefined while none can
+   * be made. Whether there is such content is not asked.
+   */
+  locate?(key: string, size: number, io: Io): Promise<string | undefined>
   /** Throws STORAGE_FULL unless `bytes` more can be expected to fit with the reserve untouched. */
   reserve(bytes: number, io: Io): Promise<void>
   /** Throws STORAGE_UNAVAILABLE or STORAGE_FULL with the reason when the store cannot serve. Writes nothing. */

@@ -38,9 +38,9 @@ export async function inspectBucket(settings: S3Settings, name: string, io: Io):
     const format = record && parseFormat(record.bytes)
     const unfit = record && misfit(name, format)
     if (unfit) return { kind: 'bucket', name, ...unfit }
-    const { tier, reason } = await probeBucket(bucket, io)
+    const { tier, findings, reason } = await probeBucket(bucket, io)
     const state = record ? 'registry' : 'empty'
-    return { kind: 'bucket', name, state, tier, ...(reason !== undefined && { reason }) }
+    return { kind: 'bucket', name, state, tier, findings, ...(reason !== undefined && { reason }) }
   } catch (error) {
     const said = error instanceof Error ? error.message : String(error)
     const reason = `bucket ${name} cannot be used: ${said}: see storage.s3`

@@ -1,9 +1,8 @@
-import { randomUUID } from 'node:crypto'
 import { join, resolve } from 'node:path'
-import { codeOf } from '../oci/errors.ts'
 import { durableFolders, file, ifThere } from './durable.ts'
 import { type FolderOptions, folderStore } from './folder.ts'
 import { inspectFolder, readFormat, writeFormat } from './folder-format.ts'
+import { probeFolder } from './folder-probe.ts'
 import { folderRecords } from './folder-records.ts'
 import type { Format } from './format.ts'
 import type { ObjectStore } from './object-store.ts'
@@ -50,22 +49,10 @@ async function claim(root: string, folderFd: number, local: Referee, role: Hello
 }
 
 /** Who owns what is written. Throws, naming the remedy, where the file system cannot keep the store's promises. */
-async function probe(root: string): Promise<number> {
-  const name = `probe-${randomUUID()}`
-  const lower = join(root, 'tmp', name)
-  const upper = join(root, 'tmp', name.toUpperCase())
-  const why = (what: string) =>
-    new Error(`the file system of ${root} ${what}: name a folder on another one with --data`)
-  await file.close(await file.open(lower, 'w', 0o600))
-  try {
-    await file.link(lower, upper)
-    await file.unlink(upper)
-    return (await file.stat(lower)).uid
-  } catch (error) {
-    throw why(codeOf(error) === 'EEXIST' ? 'ignores case' : 'has no hard links')
-  } finally {
-    await file.unlink(lower)
-  }
+async function demandFileSystem(root: string): Promise<number> {
+  const { uid, fault } = await probeFolder(join(root, 'tmp'))
+  if (fault) throw new Error(`the file system of ${root} ${fault}: name a folder on another one with --data`)
+  return uid
 }
 
 /** What a command of another user writes, such as root's, the server could not read. */
@@ -106,7 +93,7 @@ export async function openFolder(
     const ask = () => claim(root, folderFd, local, role)
     const { referee, release } = await (role === 'command' ? steadyClaim(ask) : ask())
     try {
-      const uid = await probe(root)
+      const uid = await demandFileSystem(root)
       if (role === 'command') await refuseStranger(root, uid)
       if (role === 'server') await sweep(root)
       if (state !== 'registry') await writeFormat(records)

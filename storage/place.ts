@@ -2,6 +2,7 @@
 import { codeOf } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
 import type { Guarantees } from './bucket.ts'
+import type { Finding } from './bucket-probe.ts'
 import { type FolderReport, inspectFolder } from './folder-format.ts'
 import type { StoredRecord } from './object-store.ts'
 import type { OpenStore } from './open.ts'
@@ -17,6 +18,8 @@ export interface BucketState {
   readonly name: string
   readonly state: 'empty' | 'registry' | 'foreign' | 'newer' | 'unreachable'
   readonly tier?: 'A' | 'B' | 'C'
+  /** What it was found to do. */
+  readonly findings?: readonly Finding[]
   /** Why the bucket cannot be served from, and what to do. */
   readonly reason?: string
 }

@@ -22,6 +22,11 @@ export interface BlobStore {
   stat(name: RepositoryName, digest: Digest, io: Io & { readonly confirm: boolean }): Promise<Blob>
   /** BLOB_UNKNOWN. Whoever opens it closes, consumes or destroys it. */
   open(name: RepositoryName, blob: Blob, io: Io): Promise<OpenContent>
+  /**
+   * A secret address, of a short life, by which a client fetches a blob from the store by itself. Undefined where there is
+   * none, or where we have the bytes at hand. BLOB_UNKNOWN.
+   */
+  locate(name: RepositoryName, blob: Blob, io: Io): Promise<string | undefined>
   /** Makes a blob of one repository visible in another; false if it is not there or must be sent again. */
   mount(from: RepositoryName, to: RepositoryName, digest: Digest, io: Io): Promise<boolean>
   /** The repositories that hold a blob, at most `limit` of them. */

@@ -9,28 +9,96 @@ import {
   ListObjectsV2Command,
   PutObjectCommand,
 } from '@aws-sdk/client-s3'
+import { RegistryError } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
+import type { ByteRange } from '../oci/ranges.ts'
 import type { Bucket } from './bucket.ts'
 import type { Condition, StoredRecord } from './object-store.ts'
 import { pause } from './record.ts'
 import { answered, attemptsOf, CutOff, kindOf, unlessMissing } from './s3-faults.ts'
 import { base64Of, dateOf, fenced, type Requests } from './s3-requests.ts'
+import { steady } from './s3-steady.ts'
 
 type ObjectMethods = Pick<Bucket, 'read' | 'get' | 'head' | 'put' | 'remove' | 'list'>
 
 const pageLength = 1000
 /** Bodies that broke off are asked for again so often. */
 const maxReads = 3
+/** Content that came this far counts as no break: what is large may break more often. */
+const progressBytes = 16 * 1024 * 1024
 
-export function s3Objects({ send, bucket, prefix, attempts, at }: Requests): ObjectMethods {
-  async function readOnce(key: string, io: Io): Promise<StoredRecord | undefined> {
-    const found = await send(new GetObjectCommand(at(key)), { abortSignal: io.signal }).catch(unlessMissing)
+/** A part of an object, on its way. */
+interface Found {
+  readonly stream: Readable
+  readonly span: ByteRange
+  /** Of the whole. */
+  readonly size: number
+  readonly etag: string
+  readonly modifiedMs: number
+}
+
+export function s3Objects({ send, bucket, prefix, patience, at }: Requests): ObjectMethods {
+  const { attempts, silenceMs } = patience
+
+  async function find(
+    key: string,
+    { signal }: Io,
+    range?: ByteRange,
+    etag?: string,
+  ): Promise<Found | undefined> {
+    const command = new GetObjectCommand({
+      ...at(key),
+      ...(range && { Range: `bytes=${range.start}-${range.end - 1}` }),
+      ...(etag && { IfMatch: etag }),
+    })
+    const found = await send(command, { abortSignal: signal }).catch(unlessMissing)
     if (!found?.Body) return undefined
-    const bytes = await buffer(found.Body as Readable).catch(cause => {
+    const { ContentLength = 0, ContentRange = '', ETag = '', LastModified } = found
+    const stream = found.Body as Readable
+    const [, start, whole] = /^bytes (\d+)-\d+\/(\d+)$/.exec(ContentRange) ?? []
+    const size = whole === undefined ? ContentLength : Number(whole)
+    const from = Number(start ?? 0)
+    const span = { start: from, end: from + ContentLength }
+    if (range && (span.start !== range.start || span.end !== Math.min(range.end, size))) {
+      stream.destroy()
+      const message = 'storage sends another part of what it holds than it is asked for'
+      throw new RegistryError('STORAGE_UNAVAILABLE', { message })
+    }
+    return {
+      stream,
+      span,
+      size,
+      etag: ETag,
+      modifiedMs: LastModified?.getTime() ?? 0,
+    }
+  }
+
+  async function readOnce(key: string, io: Io): Promise<StoredRecord | undefined> {
+    const found = await find(key, io)
+    if (!found) return undefined
+    const { stream, span, etag, modifiedMs } = found
+    const again = (_rest: ByteRange, cause: Error) => Promise.reject(cause)
+    const bytes = await buffer(steady({ first: stream, span, again, silenceMs })).catch(cause => {
       throw new CutOff('an answer of the store broke off', { cause })
     })
-    if (bytes.length !== found.ContentLength) throw new CutOff('an answer of the store ended early')
-    return { bytes, etag: found.ETag ?? '', modifiedMs: found.LastModified?.getTime() ?? 0 }
+    return { bytes, etag, modifiedMs }
+  }
+
+  /** Asks for the rest of content that broke off. */
+  function resumption(key: string, { etag }: Found, io: Io) {
+    let breaks = 0
+    let lastBreak = 0
+    return (rest: ByteRange, cause: Error, wasIdle: boolean): Promise<Readable> =>
+      answered(io, async () => {
+        if (!wasIdle) {
+          breaks = rest.start - lastBreak > progressBytes ? 1 : breaks + 1
+          lastBreak = rest.start
+        }
+        if (breaks > maxReads) throw cause
+        const found = await find(key, io, rest, etag)
+        if (!found) throw cause
+        return found.stream
+      })
   }
 
   const self: ObjectMethods = {
@@ -46,16 +114,11 @@ export function s3Objects({ send, bucket, prefix, attempts, at }: Requests): Obj
 
     get: (key, { range, signal }) =>
       answered({ signal }, async () => {
-        const Range = range && { Range: `bytes=${range.start}-${range.end - 1}` }
-        const found = await send(new GetObjectCommand({ ...at(key), ...Range }), {
-          abortSignal: signal,
-        }).catch(unlessMissing)
-        if (!found?.Body) return undefined
-        const whole = /\/(\d+)$/.exec(found.ContentRange ?? '')?.[1]
-        return {
-          size: whole === undefined ? (found.ContentLength ?? 0) : Number(whole),
-          stream: found.Body as Readable,
-        }
+        const found = await find(key, { signal }, range)
+        if (!found) return undefined
+        const { stream: first, span, size } = found
+        const again = resumption(key, found, { signal })
+        return { size, stream: steady({ first, span, again, silenceMs }) }
       }),
 
     head: (key, io) =>

@@ -1,7 +1,7 @@
 /** How requests go to S3: by the AWS SDK, which only the files s3-*.ts know. */
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
-import { S3Client } from '@aws-sdk/client-s3'
+import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { RegistryError } from '../oci/errors.ts'
 import type { MutationOptions } from './object-store.ts'
 
@@ -35,12 +35,28 @@ export interface Requests {
   readonly bucket: string
   /** In front of every key: empty, or with a slash at its end. */
   readonly prefix: string
-  readonly attempts: number
+  readonly patience: Patience
   at(key: string): { readonly Bucket: string; readonly Key: string }
+  /** What stands before the keys of objects in their addresses. */
+  base(): Promise<string>
+  /** What requests are signed with at this moment. */
+  signer(): Promise<Signer>
   close(): void
 }
 
-export function s3Requests(settings: S3Settings, { attempts, connectMs, silenceMs }: Patience): Requests {
+export interface Signer {
+  readonly region: string
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  /** Of credentials that end. */
+  readonly sessionToken?: string | undefined
+  readonly expiration?: Date | undefined
+  /** By how much the store's clock is ahead of ours. */
+  readonly clockOffsetMs: number
+}
+
+export function s3Requests(settings: S3Settings, patience: Patience): Requests {
+  const { attempts, connectMs, silenceMs } = patience
   const { bucket, endpoint, region, pathStyle, credentials } = settings
   const prefix = settings.prefix ? `${settings.prefix}/` : ''
   const agents = { keepAlive: true, maxSockets: sockets }
@@ -80,14 +96,51 @@ export function s3Requests(settings: S3Settings, { attempts, connectMs, silenceM
     { step: 'deserialize', name: 'date', priority: 'high' },
   )
 
+  let known: Promise<string> | undefined
   return {
     send: client.send.bind(client),
     bucket,
     prefix,
-    attempts,
+    patience,
     at: key => ({ Bucket: bucket, Key: prefix + key }),
+    base: () => {
+      known ??= baseOf(client, bucket).catch(error => {
+        known = undefined
+        throw error
+      })
+      return known
+    },
+    async signer() {
+      const { credentials, region, systemClockOffset } = client.config
+      return { ...(await credentials()), region: await region(), clockOffsetMs: systemClockOffset }
+    },
     close: () => client.destroy(),
   }
+}
+
+/** Asks the SDK where it would send a request for an object, without sending it. */
+async function baseOf(client: S3Client, bucket: string): Promise<string> {
+  const key = 'k'
+  const command = new GetObjectCommand({ Bucket: bucket, Key: key })
+  let base: string | undefined
+  command.middlewareStack.add(
+    () => async args => {
+      const { protocol, hostname, port, path } = args.request as Sent
+      base = `${protocol}//${hostname}${port === undefined ? '' : `:${port}`}${path.slice(0, -key.length)}`
+      return { response: undefined, output: { $metadata: {} } }
+    },
+    { step: 'build', name: 'base', priority: 'low' },
+  )
+  await client.send(command)
+  if (base === undefined) throw new Error('the SDK does not say where it sends requests')
+  return base
+}
+
+interface Sent {
+  readonly protocol: string
+  readonly hostname: string
+  readonly port?: number
+  readonly path: string
 }
 
 interface Stack {

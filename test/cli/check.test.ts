@@ -35,6 +35,7 @@ it('says what serve would do, and where each value comes from', async () => {
     ['insecure', 'false'],
     ['data', join(cwd, 'data')],
     ['', expect.stringMatching(/^not there; serve makes it; .*[0-9]\S*iB free$/)],
+    ['storage.s3.bucket', 'not set'],
     ['workers', '3', '(SLIPWAY_WORKERS)'],
     ['durability', 'full: what was acknowledged survives a power cut'],
     ['sparse', 'any: whatever a manifest names may be missing', '(slipway.yaml:1)'],
@@ -72,12 +73,13 @@ it('prints one JSON object when asked', async () => {
     file: null,
     settings: {
       ...usualSettings,
+      storage: { s3: { ...usualSettings.storage.s3, hasSecretAccessKey: false } },
       listen: [{ kind: 'tcp', host: '127.0.0.1', port: 0 }],
       data: cwd,
     },
     workers: expect.any(Number),
     sources: { data: '--data', listen: '--listen' },
-    folder: { path: cwd, state: 'empty', writable: true, freeBytes: expect.any(Number) },
+    storage: { kind: 'folder', path: cwd, state: 'empty', writable: true, freeBytes: expect.any(Number) },
     access: 'open: everyone on this machine may pull, push and delete',
   })
 })

@@ -38,12 +38,12 @@ it.for([
   const { status, stdout, stderr } = await slipway(args)
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
   expect(stdout).toMatch(/^usage: slipway serve \[options\]$/m)
-  expect(stdout).toMatch(/^ {2}--listen ADDRESS {3}where to listen/m)
+  expect(stdout).toMatch(/^ {2}--listen ADDRESS {7}where to listen/m)
   expect(stdout).toMatch(/^example:\n {2}slipway serve --listen \S+ --data \S+$/m)
 })
 
 const commands =
-  'serve, check, user, robot, token, access, protect, can, why, who-can, keys, audit, ' +
+  'serve, check, doctor, user, robot, token, access, protect, can, why, who-can, keys, audit, ' +
   'ls, tags, inspect, tag, rm, copy, help'
 
 it.for([
@@ -74,11 +74,11 @@ describe('ends with 2 and one line that says what there is', () => {
     [['check', '--lisen=x'], 'unknown option --lisen: did you mean --listen?'],
     [
       ['serve', '--verbose'],
-      'unknown option --verbose: there are: --config, --listen, --data, --log-level, --help',
+      'unknown option --verbose: there are: --config, --listen, --data, --storage, --log-level, --help',
     ],
     [
       ['serve', '--json'],
-      'unknown option --json: there are: --config, --listen, --data, --log-level, --help',
+      'unknown option --json: there are: --config, --listen, --data, --storage, --log-level, --help',
     ],
     [['serve', '--data'], '--data needs a value: --data FOLDER'],
     [['serve', '--data', '--listen', 'x'], '--data needs a value: --data FOLDER'],
@@ -90,7 +90,7 @@ describe('ends with 2 and one line that says what there is', () => {
     [['check', '--json', '--data='], '--data: expected the path of a folder, found ""'],
     [
       ['serve', './data'],
-      'unexpected argument ./data: this command takes options only: --config, --listen, --data, --log-level',
+      'unexpected argument ./data: this command takes options only: --config, --listen, --data, --storage, --log-level',
     ],
   ])('%j', async ([args, line]) => {
     expect(await slipway(args)).toEqual({ status: 2, stdout: '', stderr: `slipway: ${line}\n` })

@@ -28,8 +28,10 @@ it.for(settings)('stays valid with the line %s', line => {
 
 it('has every setting there is', () => {
   const { sources } = load(settings.join('\n'))
+  // It stands for the file that the example names instead.
+  const all = settingList.map(({ name }) => name).filter(name => name !== 'storage.s3.secret_access_key')
 
-  expect([...sources.keys()].sort()).toEqual(settingList.map(({ name }) => name).sort())
+  expect([...sources.keys()].sort()).toEqual(all.sort())
 })
 
 describe('the example of access', () => {

@@ -74,6 +74,7 @@ export function memoryBucket(): Bucket {
 
   return {
     read: async key => objects.get(key),
+    locate: async () => undefined,
     async get(key, { range }) {
       const bytes = objects.get(key)?.bytes
       return (

@@ -12,6 +12,7 @@ import { loadSettings, type Settings } from '../../server/config.ts'
 import { type HttpLimits, usualLimits } from '../../server/http.ts'
 import { startServer } from '../../server/main.ts'
 import type { Observation } from '../../server/observe.ts'
+import type { Redirect } from '../../server/redirection.ts'
 import type { RequestRates } from '../../server/request-rates.ts'
 import { memoryStore } from '../../storage/memory.ts'
 import type { ObjectStore } from '../../storage/object-store.ts'
@@ -28,7 +29,12 @@ export interface TestRegistry extends AsyncDisposable {
 }
 
 export interface RegistryOverrides {
-  readonly settings?: { readonly limits?: Partial<Settings['limits']>; readonly url?: string }
+  readonly settings?: {
+    readonly limits?: Partial<Settings['limits']>
+    readonly url?: string
+  }
+  /** Who is sent to the store for large blobs. */
+  readonly redirect?: Redirect
   readonly limits?: Partial<HttpLimits>
   readonly pace?: Partial<Pace>
   readonly store?: ObjectStore
@@ -50,6 +56,7 @@ export async function startRegistry(overrides: RegistryOverrides = {}): Promise<
   const settings = {
     ...usual,
     ...overrides.settings,
+    storage: { s3: { ...usual.storage.s3, redirect: overrides.redirect ?? true } },
     limits: { ...usual.limits, ...overrides.settings?.limits },
   }
   const { store = memoryStore() } = overrides

@@ -32,6 +32,10 @@ export interface S3Proxy extends S3Place, AsyncDisposable {
   readonly requests: readonly S3Passed[]
   /** How many of each kind since a position in `requests`; kinds without any are absent. */
   counts(since?: number): Partial<Record<S3RequestKind, number>>
+  /** How many connections clients have made. */
+  connections(): number
+  /** How many requests wait for the end of their answers. */
+  underWay(): number
   inject(fault: S3Fault, injection?: Injection): Injected
   /** How long each request waits before it goes on. */
   delay(ms: number): void
@@ -48,6 +52,8 @@ export async function startS3Proxy(store: S3Place, options: S3ProxyOptions = {})
   const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY })
   let latencyMs = 0
   let dateShiftMs = 0
+  let underWay = 0
+  let connections = 0
 
   const forward = (incoming: IncomingMessage, passing: S3WireRequest): ClientRequest => {
     const { method, url: path, rawHeaders } = incoming
@@ -103,9 +109,16 @@ export async function startS3Proxy(store: S3Place, options: S3ProxyOptions = {})
   const handle = (incoming: IncomingMessage, outgoing: ServerResponse) => {
     // Taken now, as a connection that has ended is no longer there to be asked for.
     const { socket } = incoming
+    underWay++
+    outgoing.once('close', () => {
+      underWay--
+    })
     pass(incoming, outgoing).catch(() => socket.resetAndDestroy())
   }
   const server = createServer({ keepAliveTimeout: 60_000 }, handle).on('checkContinue', handle)
+  server.on('connection', () => {
+    connections++
+  })
   const listen = async (at: number) => {
     server.listen(at, '127.0.0.1')
     await once(server, 'listening')
@@ -132,6 +145,8 @@ export async function startS3Proxy(store: S3Place, options: S3ProxyOptions = {})
       for (const { kind } of requests.slice(since)) counts[kind] = (counts[kind] ?? 0) + 1
       return counts
     },
+    connections: () => connections,
+    underWay: () => underWay,
     inject: faults.inject,
     delay(ms) {
       latencyMs = ms

@@ -15,6 +15,7 @@ export interface Given extends Pick<LoadOptions, 'env' | 'flags'> {
 export const usualSettings = {
   tls: {},
   insecure: false,
+  storage: { s3: { region: 'us-east-1', pathStyle: false, redirect: true } },
   workers: 'auto',
   durability: 'full',
   sparse: 'index',

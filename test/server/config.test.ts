@@ -9,8 +9,8 @@ const tcp = (host: string, port: number) => ({ kind: 'tcp', host, port })
 const fiveThousand = tcp('127.0.0.1', 5000)
 const addresses = 'host:port, [::1]:port or unix:/path, or a list of them'
 const top =
-  'listen, url, tls, insecure, data, workers, durability, sparse, login, groups, access, protect, workloads, tokens, ' +
-  'limits, log'
+  'listen, url, tls, insecure, data, storage, workers, durability, sparse, login, groups, access, protect, workloads, ' +
+  'tokens, limits, log'
 
 it('needs no configuration', () => {
   const { cwd, where, ...loaded } = load()
@@ -191,6 +191,14 @@ describe('settings that changed', () => {
     'tokens.default_ttl': '7d',
     'limits.requests_per_minute': '60',
     data: '/srv/slipway',
+    'storage.s3.bucket': 'here/elsewhere',
+    'storage.s3.endpoint': 'https://s3.acme.dev',
+    'storage.s3.region': 'eu-west-1',
+    'storage.s3.path_style': 'false',
+    'storage.s3.redirect': 'false',
+    'storage.s3.access_key_id': 'another',
+    'storage.s3.secret_access_key': 'another',
+    'storage.s3.secret_access_key_file': '/srv/another',
     workers: '7',
     durability: 'relaxed',
     sparse: 'any',
@@ -199,10 +207,21 @@ describe('settings that changed', () => {
     'limits.upload_ttl': '7h',
     'log.level': 'debug',
   }
+  /** What a setting needs beside it. */
+  const bucket = { SLIPWAY_STORAGE_S3_BUCKET: 'here', SLIPWAY_STORAGE_S3_ENDPOINT: 'http://127.0.0.1:1' }
+  const besides = (name: string) => {
+    if (!name.startsWith('storage.s3.')) return {}
+    const secret = name.endsWith('secret_access_key') ? '' : '_FILE'
+    const keys = {
+      SLIPWAY_STORAGE_S3_ACCESS_KEY_ID: 'one',
+      [`SLIPWAY_STORAGE_S3_SECRET_ACCESS_KEY${secret}`]: '/srv/one',
+    }
+    return { ...bucket, ...keys }
+  }
   const alone = settingList.filter(({ path }) => path[0] !== 'tls')
   it.for(alone.map(({ name, env }) => [name, env] as const))('%s', ([name, env]) => {
     // Each load has a working directory of its own.
-    const common = { SLIPWAY_DATA: '/srv/data' }
+    const common = { SLIPWAY_DATA: '/srv/data', ...besides(name) }
     const before = load({ env: common }).settings
     const after = load({ env: { ...common, [env]: changed[name] } }).settings
     expect(settingChanges(before, after)).toEqual(
@@ -212,7 +231,18 @@ describe('settings that changed', () => {
 
   it('need no restart for access, what may be missing, limits and the log level', () => {
     const waiting = settingList.filter(({ name }) => !reloadable.includes(name)).map(({ name }) => name)
-    expect(waiting).toEqual(['listen', 'url', 'insecure', 'data', 'workers', 'durability'])
+    const ofStorage = (name: string) => name.startsWith('storage.s3.')
+    expect(waiting.filter(name => !ofStorage(name))).toEqual([
+      'listen',
+      'url',
+      'insecure',
+      'data',
+      'workers',
+      'durability',
+    ])
+    expect(waiting).toEqual(
+      expect.arrayContaining(['storage.s3.bucket', 'storage.s3.secret_access_key_file']),
+    )
   })
 
   it('need one where TLS begins or ends, not where its files are others', () => {

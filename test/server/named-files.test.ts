@@ -128,3 +128,37 @@ describe('the files that settings name', () => {
     ])
   })
 })
+
+describe('the file that has the secret of a bucket', () => {
+  const settings = 'storage: { s3: { bucket: registry, access_key_id: key, secret_access_key_file: secret } }'
+  const readSecret = (files: Readonly<Record<string, string>>, before?: NamedFiles) => {
+    const loaded = load({ yaml: settings, files })
+    const { faults, files: found } = readNamedFiles(loaded, { before, nowMs })
+    return {
+      secret: found.s3Secret,
+      faults: faults.map(line => line.replaceAll(`${loaded.cwd}/`, '')),
+      found,
+    }
+  }
+
+  it.for(['a+/=b', 'a+/=b\n', 'a+/=b\r\n'])('has one line, however it ends: %j', text => {
+    expect(readSecret({ secret: text })).toMatchObject({ secret: 'a+/=b', faults: [] })
+  })
+
+  it.for<[what: string, files: Readonly<Record<string, string>>, fault: string]>([
+    ['missing', {}, 'cannot be read: there is no such file'],
+    ['a folder', { 'secret/x': '' }, 'cannot be read: it is a folder'],
+    ['empty', { secret: '\n' }, 'expected one line with the secret'],
+    ['two lines', { secret: 'key\nSECRET\n' }, 'expected one line with the secret'],
+    ['two words', { secret: 'key SECRET\n' }, 'expected one line with the secret'],
+  ])('is refused: %s', ([, files, fault]) => {
+    const { secret, faults } = readSecret(files)
+    expect(secret).toBeUndefined()
+    expect(faults).toEqual([`slipway.yaml:1: storage.s3.secret_access_key_file: secret: ${fault}`])
+  })
+
+  it('stays what it was where it is broken', () => {
+    const before = readSecret({ secret: 'one\n' }).found
+    expect(readSecret({ secret: '' }, before)).toMatchObject({ secret: 'one' })
+  })
+})

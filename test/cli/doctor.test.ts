@@ -1,0 +1,70 @@
+import { readdirSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { temporaryFolder } from '../helpers/folder.ts'
+import { slipway } from '../helpers/program.ts'
+import { describeEngines } from '../helpers/s3-engine.ts'
+import { startS3Proxy } from '../helpers/s3-proxy.ts'
+import type { S3Place } from '../helpers/s3-requests.ts'
+
+/** What is said of each thing that was looked at. */
+const states = (stdout: string): Record<string, string | undefined> =>
+  Object.fromEntries(
+    stdout.split('\n').flatMap(line => {
+      const [, state, what] = /^(ok|limited|missing) +(\S+(?: \S+)*)/.exec(line) ?? []
+      return what === undefined ? [] : [[what, state]]
+    }),
+  )
+
+describe('over a folder', () => {
+  it('tries the file system, and leaves nothing', async () => {
+    const folder = await temporaryFolder()
+    const { status, stdout } = await slipway(['doctor', '--data', `${folder}/new`])
+    expect([status, states(stdout)]).toEqual([
+      0,
+      expect.objectContaining({ node: 'ok', folder: 'ok', 'file system': 'ok' }),
+    ])
+    expect(readdirSync(folder)).toEqual([])
+  })
+
+  it('says what is missing', async () => {
+    const { status, stdout } = await slipway(['doctor', '--data', '/proc/registry'])
+    expect([status, states(stdout)['file system']]).toEqual([3, 'missing'])
+  })
+})
+
+describeEngines(it => {
+  const doctor = (place: S3Place, bucket: string) =>
+    slipway(['doctor', '--storage', `s3://${bucket}/p`, '--json'], {
+      env: {
+        SLIPWAY_STORAGE_S3_ENDPOINT: place.endpoint.href,
+        SLIPWAY_STORAGE_S3_REGION: place.region,
+        SLIPWAY_STORAGE_S3_ACCESS_KEY_ID: place.accessKeyId,
+        SLIPWAY_STORAGE_S3_SECRET_ACCESS_KEY: place.secretAccessKey,
+      },
+    })
+  const found = (stdout: string, what: string) =>
+    JSON.parse(stdout).findings.find((each: { what: string }) => each.what === what)
+
+  it('says what a bucket keeps', async ({ engine, bucket }) => {
+    const { status, stdout } = await doctor(engine, bucket)
+    const isWhole = engine.name === 'versitygw'
+    expect(status).toBe(0)
+    expect(found(stdout, 'bucket')).toEqual({
+      what: 'bucket',
+      state: isWhole ? 'ok' : 'limited',
+      found: `s3://${bucket}/p: tier ${isWhole ? 'A' : 'B'}`,
+    })
+    expect(found(stdout, 'remove if match').state).toBe(isWhole ? 'ok' : 'limited')
+  })
+
+  it('says so when a bucket keeps no conditions, or is not there', async ({ engine, bucket }) => {
+    await using lax = await startS3Proxy(engine, { ignoresConditions: () => true })
+    const { stdout } = await doctor(lax, bucket)
+    expect(found(stdout, 'bucket')).toMatchObject({
+      state: 'limited',
+      found: expect.stringContaining('tier C'),
+    })
+    const absent = await doctor(engine, 'no-such-bucket')
+    expect([absent.status, found(absent.stdout, 'bucket').state]).toEqual([3, 'missing'])
+  })
+})
