@@ -58,13 +58,7 @@ async function pushBlob(port: number, repository: string, blob: Blob, { signal }
   })
 }
 
-/** A request that must be answered so. Its answer has been read. */
-export async function send(
-  status: number,
-  port: number,
-  path: string,
-  request: RequestInit,
-): Promise<Response> {
+async function send(status: number, port: number, path: string, request: RequestInit): Promise<Response> {
   const response = await fetch(`http://127.0.0.1:${port}${path}`, request)
   const text = await response.text()
   if (response.status === status) return response

@@ -3,8 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Io } from '../oci/io.ts'
 import { imageTag } from './content.ts'
-import { pushImage, send } from './fill-api.ts'
+import { pushImage } from './fill-api.ts'
 import type { Line, Measurement, Sample } from './measure.ts'
+import { type OneConnection, oneConnection } from './one-connection.ts'
 import type { Plan } from './read-measurements.ts'
 import { type Counts, startRequestCounter } from './request-counter.ts'
 import { bytesText } from './sizes.ts'
@@ -49,36 +50,38 @@ export function storeRequests({ sizes, content }: Plan): Measurement {
       const store = { ...(await storeOf(server).engine.store()), endpoint: counter.endpoint }
       const folder = await mkdtemp(join(server.folder, 'requests-'))
       let launched = await server.launchAnother(folder, io, store)
+      let client = oneConnection(launched.port)
+      const restart = async () => {
+        client.close()
+        await launched.stop()
+        launched = await server.launchAnother(folder, io, store)
+        client = oneConnection(launched.port)
+      }
       const counted = async (work: () => Promise<void>) => sampleOf(await counter.during(work, io))
       try {
         // What is written once for a repository is not what a push takes.
         await pushImage(launched.port, repository, content, imageTag, io)
         const layer = newLayer(layerBytes)
         const known = Array.from({ length: layerCount }, () => newLayer(layerBytes))
-        const image = manifestOf(known)
-        const pull = async () => {
-          const headers = { Accept: manifestType }
-          await send(200, launched.port, `/v2/${repository}/manifests/image`, { headers, signal: io.signal })
-          const path = `/v2/${repository}/blobs/${known[0]?.digest}`
-          await send(200, launched.port, path, { signal: io.signal })
-        }
         const samples = [
           await counted(async () => {
-            const path = `/v2/${repository}/blobs/${layer.digest}`
-            await send(404, launched.port, path, { method: 'HEAD', signal: io.signal })
-            await push(launched.port, layer, 'chunked', io)
+            await client.ask(404, `/v2/${repository}/blobs/${layer.digest}`, { method: 'HEAD' }, io)
+            await push(client, layer, 'chunked', io)
           }),
-          await counted(() => push(launched.port, newLayer(layerBytes), 'whole', io)),
-          await counted(() => push(launched.port, newLayer(tinyBytes), 'whole', io)),
+          await counted(() => push(client, newLayer(layerBytes), 'whole', io)),
+          await counted(() => push(client, newLayer(tinyBytes), 'whole', io)),
         ]
-        for (const each of known) await push(launched.port, each, 'chunked', io)
-        samples.push(await counted(() => putManifest(launched.port, image, io)))
-        await launched.stop()
-        launched = await server.launchAnother(folder, io, store)
-        samples.push(await counted(pull), await counted(pull))
+        for (const each of known) await push(client, each, 'chunked', io)
+        samples.push(await counted(() => putManifest(client, manifestOf(known), io)))
+        await restart()
+        samples.push(
+          await counted(() => pull(client, known, io)),
+          await counted(() => pull(client, known, io)),
+        )
         const giant = newLayer(sizes.giantBytes)
-        return [...samples, await counted(() => push(launched.port, giant, 'chunked', io))]
+        return [...samples, await counted(() => push(client, giant, 'chunked', io))]
       } finally {
+        client.close()
         await launched.stop()
         await rm(folder, { recursive: true })
       }
@@ -108,23 +111,26 @@ function newLayer(bytes: number): Layer {
 }
 
 async function push(
-  port: number,
-  { digest, bytes, pieces }: Layer,
+  client: OneConnection,
+  { digest, pieces }: Layer,
   way: 'chunked' | 'whole',
-  { signal }: Io,
+  io: Io,
 ): Promise<void> {
-  const begun = await send(202, port, `/v2/${repository}/blobs/uploads/`, { method: 'POST', signal })
-  let location = begun.headers.get('Location') ?? ''
-  const pathOf = () => location.replace(/^https?:\/\/[^/]*/, '')
+  const uploads = `/v2/${repository}/blobs/uploads/`
   const headers = { 'Content-Type': 'application/octet-stream' }
-  if (way === 'chunked') {
-    const body = ReadableStream.from(pieces())
-    const sent = await send(202, port, pathOf(), { method: 'PATCH', body, headers, signal, duplex: 'half' })
-    location = sent.headers.get('Location') ?? ''
-  }
-  const target = `${pathOf()}${location.includes('?') ? '&' : '?'}digest=${encodeURIComponent(digest)}`
-  const body = way === 'whole' ? Buffer.concat([...pieces()], bytes) : null
-  await send(201, port, target, { method: 'PUT', body, headers, signal })
+  const chunked = way === 'chunked'
+  const begun = await client.ask(202, uploads, { method: 'POST' }, io)
+  const location = chunked
+    ? await client.ask(202, begun, { method: 'PATCH', headers, body: pieces() }, io)
+    : begun
+  const target = `${location}${location.includes('?') ? '&' : '?'}digest=${encodeURIComponent(digest)}`
+  const body = chunked ? '' : Buffer.concat([...pieces()])
+  await client.ask(201, target, { method: 'PUT', headers, body }, io)
+}
+
+async function pull(client: OneConnection, [layer]: readonly Layer[], io: Io): Promise<void> {
+  await client.ask(200, `/v2/${repository}/manifests/image`, { headers: { Accept: manifestType } }, io)
+  await client.ask(200, `/v2/${repository}/blobs/${layer?.digest}`, {}, io)
 }
 
 /** The first layer serves as its configuration: nobody looks into it. */
@@ -142,7 +148,7 @@ function manifestOf(layers: readonly Layer[]): string {
   })
 }
 
-async function putManifest(port: number, body: string, { signal }: Io): Promise<void> {
+async function putManifest(client: OneConnection, body: string, io: Io): Promise<void> {
   const headers = { 'Content-Type': manifestType }
-  await send(201, port, `/v2/${repository}/manifests/image`, { method: 'PUT', body, headers, signal })
+  await client.ask(201, `/v2/${repository}/manifests/image`, { method: 'PUT', body, headers }, io)
 }

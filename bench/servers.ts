@@ -55,6 +55,7 @@ const slipway: ServerKind = {
         SLIPWAY_STORAGE_S3_REGION: store.region,
         SLIPWAY_STORAGE_S3_ACCESS_KEY_ID: store.accessKeyId,
         SLIPWAY_STORAGE_S3_SECRET_ACCESS_KEY: store.secretAccessKey,
+        SLIPWAY_STORAGE_S3_REDIRECT: String(store.redirect),
       },
     }
   },
@@ -137,8 +138,8 @@ async function launchDistribution(
 ): Promise<Launch> {
   const file = join(folder, 'registry.yml')
   await writeFile(file, distributionConfiguration({ folder, port, store, partBytes }))
-  // Version 3 otherwise traces every request and looks for a collector.
-  return { args: ['serve', file], environment: { OTEL_TRACES_EXPORTER: 'none' } }
+  // Version 3 otherwise traces every request and looks for a collector; 2.8 fails when it is told of certificates.
+  return { args: ['serve', file], environment: { OTEL_TRACES_EXPORTER: 'none', AWS_CA_BUNDLE: '' } }
 }
 
 const nginxConfiguration = (folder: string, port: number) => `${process.getuid?.() === 0 ? 'user root;' : ''}
