@@ -79,7 +79,9 @@ async function measureSlipway(names: readonly MeasurementName[], io: Io, store?:
       expect(rows.map(({ line }) => line.title)).toEqual(plan.lines.map(({ title }) => title))
       for (const row of rows) {
         if ('failure' in row) throw new Error(`${row.line.title}: ${row.failure}`)
-        expect(row.sample.value).toBeGreaterThan(0)
+        // Of processor time, the kernel may have counted nothing in so short a load.
+        const isTime = row.line.unit.startsWith('s/')
+        expect(row.sample.value).toBeGreaterThan(isTime ? -1 : 0)
       }
       all.push(...rows)
     }
