@@ -1,12 +1,14 @@
 import { isFault, RegistryError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/names.ts'
 import { type ByteRange, parseRange } from '../oci/ranges.ts'
+import type { Blob } from '../storage/registry.ts'
 import { type Answer, empty } from './answer.ts'
 import { tokenServerOf } from './authorize.ts'
 import { challenged, mountDemand } from './challenge.ts'
 import type { Context, Services } from './context.ts'
 import { namesEntity } from './entity-tags.ts'
 import type { OperationOf } from './operations.ts'
+import { isSameHost } from './redirection.ts'
 import { repositoriesBy } from './visible-repositories.ts'
 
 /** A blob never changes. Without the name of its type no browser shows it. */
@@ -44,15 +46,28 @@ const elsewhere = (location: string, digest: string) =>
     'Referrer-Policy': 'no-referrer',
   })
 
-/** The store knows other entity tags than ours. */
-const namesOurs = ({ headers }: Context['req']) =>
-  headers['if-range'] !== undefined || headers['if-match'] !== undefined
+/** Where the store has a blob for a client that can fetch it there with the very headers that it sent us. */
+async function locationFor(
+  { registry, redirects }: Services,
+  { req, state }: Context,
+  name: RepositoryName,
+  blob: Blob,
+): Promise<string | undefined> {
+  const { authorization, host, ...asks } = req.headers
+  // The store knows other entity tags than ours.
+  const namesOurs = asks['if-range'] !== undefined || asks['if-match'] !== undefined
+  if (namesOurs || !redirects(req.socket.remoteAddress)) return undefined
+  const location = await registry.blobs.locate(name, blob, state.io)
+  if (location === undefined) return undefined
+  return authorization !== undefined && isSameHost(host, location) ? undefined : location
+}
 
 export async function getBlob(
-  { registry, redirects }: Services,
+  services: Services,
   ctx: Context,
   { name, digest }: OperationOf<'getBlob'>,
 ): Promise<Answer> {
+  const { registry } = services
   const { io } = ctx.state
   const { headers: asks } = ctx.req
   const blob = await registry.blobs.stat(name, digest, { ...io, confirm: false })
@@ -61,10 +76,8 @@ export async function getBlob(
   const range = isCurrentFor(ctx.get('If-Range'), digest) ? parseRange(asks.range, blob.size) : undefined
   if (range === 'unsatisfiable')
     throw new RegistryError('RANGE_UNSATISFIABLE', { headers: { 'Content-Range': `bytes */${blob.size}` } })
-  if (redirects(ctx.req.socket.remoteAddress) && !namesOurs(ctx.req)) {
-    const location = await registry.blobs.locate(name, blob, io)
-    if (location !== undefined) return elsewhere(location, digest)
-  }
+  const location = await locationFor(services, ctx, name, blob)
+  if (location !== undefined) return elsewhere(location, digest)
   const span = range ?? { start: 0, end: blob.size }
   const content = await registry.blobs.open(name, blob, { ...io, ...(range && { range }) })
   const body = content.kind === 'bytes' ? partOf(content.bytes, span) : { content, span }

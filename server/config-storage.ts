@@ -75,7 +75,9 @@ export const storageSettings = {
               does:
                 'true: a client that asks for a large blob is sent to the store for it, by an address that is good for ten minutes ' +
                 'at most; the bytes do not pass through here. Clients must reach the store by its endpoint then. false: ' +
-                'all get it from here. Networks: only the clients in them get it from here. Small blobs always come from here.',
+                'all get it from here. Networks: only the clients in them get it from here. Small blobs always come ' +
+                'from here, and so do all where the store is on the host that the client calls, or on one below it, and the ' +
+                'client has logged in: many would show the store their token.',
               reloadable: true,
             }),
         })

@@ -29,6 +29,16 @@ export function redirection(setting: () => Redirect): (address: string | undefin
   }
 }
 
+/**
+ * Whether clients take along there what they have shown us, as those in Go do to the same host, whatever the port, and to
+ * hosts below it. The store refuses who shows more than the address, and our tokens are no business of its.
+ */
+export function isSameHost(host: string | undefined, location: string): boolean {
+  const from = URL.parse(`http://${host}`)?.hostname
+  const to = URL.parse(location)?.hostname
+  return from !== undefined && to !== undefined && (to === from || to.endsWith(`.${from}`))
+}
+
 /** Who comes by a unix socket has no address, and is in no network. */
 function within(networks: readonly string[]): (address: string | undefined) => boolean {
   const list = new BlockList()

@@ -4,7 +4,7 @@ import type { AuditEvent } from '../auth/audit.ts'
 import { auditLog } from '../auth/audit-log.ts'
 import { type AccessSettings, type Directory, directory } from '../auth/directory.ts'
 import { type Journal, journal } from '../storage/journal.ts'
-import { inspectPlace, openPlace, type Place } from '../storage/place.ts'
+import { lookAtPlace, openPlace, type Place } from '../storage/place.ts'
 import { accessDocuments } from './access-documents.ts'
 import { accessSettingsOf } from './access-settings.ts'
 import { type LoadedSettings, type Settings, SettingsError } from './config.ts'
@@ -60,7 +60,7 @@ export async function openRegistryFolder(
 }
 
 async function demandRegistry(place: Place): Promise<void> {
-  const { state, ...report } = await inspectPlace(place)
+  const { state, ...report } = await lookAtPlace(place)
   if (state !== 'absent' && state !== 'empty') return
   const where =
     report.kind === 'bucket'

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { crc32 } from 'node:zlib'
 import type { Io } from '../oci/io.ts'
-import type { Bucket, Part } from './bucket.ts'
+import type { Bucket, MultipartId, Part } from './bucket.ts'
 import type { Witness } from './object-store.ts'
 import type { PartBuffers } from './part-buffers.ts'
 
@@ -27,11 +27,22 @@ export const noParts = (key: string): Parts => ({ key, count: 0, chain: '', crc:
 export const chained = (chain: string, { etag }: Part) =>
   createHash('sha256').update(`${chain} ${etag}`).digest('base64url').slice(0, 22)
 
+/** What came of a source. */
+export interface Gathered {
+  readonly parts: Parts
+  /** The full parts that are new. */
+  readonly added: readonly Part[]
+  /** The bytes behind them, until the writer's buffer is given back. */
+  readonly rest: Buffer
+  /** The source failed, and what came before that is here. */
+  readonly cut?: { readonly error: unknown }
+}
+
 export interface PartWriter {
-  /** Stores all that a source yields. What came before it failed is kept as well. */
-  add(source: Readable, witness: Witness): Promise<void>
-  /** Resolves when all full parts have been stored; what is left is behind them. Rejects when one of them was not. */
-  settle(): Promise<{ readonly parts: Parts; readonly added: readonly Part[]; readonly rest: Buffer }>
+  /** Begins with bytes that are already stored elsewhere. */
+  resume(tail: Buffer): void
+  /** Stores all that a source yields, but for the rest. Fails where the store does, when nothing is under way any more. */
+  add(source: Readable, witness: Witness): Promise<Gathered>
   /** Gives its buffer back. */
   release(): void
 }
@@ -39,17 +50,21 @@ export interface PartWriter {
 export interface PartWriterParts {
   readonly bucket: Bucket
   readonly buffers: PartBuffers
+  /** Of each multipart upload: what fitted one part may be content by now, and is never written again. */
+  readonly newKey: () => string
   /** Called before a multipart upload is begun. */
   readonly admit: () => Promise<void>
   /** What it fails with where the multipart upload is no more. */
   readonly gone: () => Error
 }
 
-/** Goes on behind `before`, whose last bytes are `tail`, with a buffer of its own. */
+/** Parts of one upload that are under way at once, where there are buffers for them. */
+const width = 2
+
+/** Goes on behind the full parts of `before`, with a buffer of its own. */
 export function partWriter(
-  { bucket, buffers, admit, gone }: PartWriterParts,
+  { bucket, buffers, newKey, admit, gone }: PartWriterParts,
   before: Parts,
-  tail: Buffer,
   first: Buffer,
 ): PartWriter {
   // What a client sent before it went away is stored as well.
@@ -57,69 +72,82 @@ export function partWriter(
   let { key, uploadId, count, crc, size } = before
   const added: Part[] = []
   let buffer = first
-  let filled = tail.copy(buffer)
+  let filled = 0
   const sending = new Set<Promise<void>>()
+  let wanted: ((buffer: Buffer) => void) | undefined
   let failure: { readonly error: unknown } | undefined
 
-  async function send(bytes: Buffer, number: number): Promise<void> {
-    if (uploadId === undefined) throw new Error('a part has nowhere to go')
-    const part = await bucket.putPart({ key, uploadId }, number, bytes, io)
-    if (!part) throw gone()
-    added[number - 1 - before.count] = part
+  /** Never rejects; its buffer goes to who waits for it here, or back. */
+  async function send(upload: MultipartId, bytes: Buffer, number: number): Promise<void> {
+    try {
+      const part = await bucket.putPart(upload, number, bytes, io)
+      if (!part) throw gone()
+      added[number - 1 - before.count] = part
+    } catch (error) {
+      failure ??= { error }
+    }
+    const hand = wanted ?? buffers.give
+    wanted = undefined
+    hand(bytes)
   }
 
-  /** The buffer is full: it goes to the store while the next one fills, where there is one. */
+  /** The buffer is full: it goes to the store while another fills, where there is one. */
   async function turn(): Promise<void> {
-    if (failure) throw failure.error
     if (uploadId === undefined) {
       await admit()
+      key = newKey()
       uploadId = await bucket.startMultipart(key, io)
     }
-    const full = buffer
-    const sent = send(full, ++count)
+    const sent = send({ key, uploadId }, buffer, ++count).then(() => void sending.delete(sent))
+    sending.add(sent)
+    const spare = sending.size < width ? buffers.tryTake() : undefined
+    buffer =
+      spare ??
+      (await new Promise(resolve => {
+        wanted = resolve
+      }))
     filled = 0
-    const spare = sending.size === 0 ? buffers.tryTake() : undefined
-    if (spare === undefined) {
-      await Promise.all([...sending, sent])
-      return
+    if (failure) throw failure.error
+  }
+
+  async function take(chunk: Buffer): Promise<void> {
+    for (let from = 0; from < chunk.length; ) {
+      // Not when it is full, but when there is more: the last part may be as long as the others.
+      if (filled === buffer.length) await turn()
+      const copied = chunk.copy(buffer, filled, from)
+      filled += copied
+      from += copied
     }
-    buffer = spare
-    const done: Promise<void> = sent
-      .catch(error => {
-        failure = { error }
-      })
-      .finally(() => {
-        sending.delete(done)
-        buffers.give(full)
-      })
-    sending.add(done)
   }
 
   return {
-    async add(source, witness) {
-      for await (const chunk of source as AsyncIterable<Buffer>) {
-        witness.update(chunk)
-        if (crc !== undefined) crc = crc32(chunk, crc)
-        size += chunk.length
-        for (let from = 0; from < chunk.length; ) {
-          // Not when it is full, but when there is more: the last part may be as long as the others.
-          if (filled === buffer.length) await turn()
-          const copied = chunk.copy(buffer, filled, from)
-          filled += copied
-          from += copied
-        }
-      }
+    resume(tail) {
+      filled = tail.copy(buffer)
     },
 
-    async settle() {
+    async add(source, witness) {
+      let cut: { readonly error: unknown } | undefined
+      try {
+        // Whoever sends is still to be told what went wrong here.
+        for await (const chunk of source.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+          witness.update(chunk)
+          if (crc !== undefined) crc = crc32(chunk, crc)
+          size += chunk.length
+          await take(chunk).catch(error => {
+            failure ??= { error }
+            throw error
+          })
+        }
+      } catch (error) {
+        cut = { error }
+      }
       await Promise.all(sending)
       if (failure) throw failure.error
       const chain = added.reduce(chained, before.chain)
-      return { parts: { key, uploadId, count, chain, crc, size }, added, rest: buffer.subarray(0, filled) }
+      const parts = { key, uploadId, count, chain, crc, size }
+      return { parts, added, rest: buffer.subarray(0, filled), ...(cut && { cut }) }
     },
 
-    release() {
-      void Promise.all(sending).then(() => buffers.give(buffer))
-    },
+    release: () => buffers.give(buffer),
   }
 }

@@ -37,7 +37,20 @@ interface Judged extends Finding {
 }
 
 /** Fails only when the signal aborts: what goes wrong otherwise is a finding. */
-export async function probeBucket(bucket: Bucket, { signal }: Io): Promise<BucketReport> {
+export function probeBucket(bucket: Bucket, io: Io): Promise<BucketReport> {
+  return probe(bucket, [...objectChecks, ...partChecks], io)
+}
+
+/** Only what conditions it keeps, which is a matter of small objects. */
+export function probeConditions(bucket: Bucket, io: Io): Promise<BucketReport> {
+  return probe(
+    bucket,
+    objectChecks.filter(({ decides }) => decides !== 'service' && decides !== 'nothing'),
+    io,
+  )
+}
+
+async function probe(bucket: Bucket, checks: readonly Check[], { signal }: Io): Promise<BucketReport> {
   const { watched, tidy } = tidied(bucket)
   const prefix = `probe/${nonce()}/`
   const io = { signal: AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]) }
@@ -55,7 +68,7 @@ export async function probeBucket(bucket: Bucket, { signal }: Io): Promise<Bucke
   try {
     // One after the other, so that those who are to meet in one really meet.
     const races = await inParallel(raceChecks, 1, judge)
-    const rest = await Promise.all([...objectChecks, ...partChecks].map(judge))
+    const rest = await Promise.all(checks.map(judge))
     signal.throwIfAborted()
     return reportOf([...races, ...rest])
   } finally {

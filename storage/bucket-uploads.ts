@@ -13,10 +13,22 @@ import { LRUCache } from 'lru-cache'
 import { isFault, RegistryError } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
 import { nonce } from '../oci/nonce.ts'
-import type { Bucket, Part } from './bucket.ts'
-import { chained, noParts, type Parts, partWriter } from './bucket-parts.ts'
+import type { Bucket } from './bucket.ts'
+import { type Gathered, noParts, type Parts, partWriter } from './bucket-parts.ts'
+import {
+  busy,
+  decode,
+  encode,
+  goneKey,
+  isForgotten,
+  type Known,
+  multipartStart,
+  newKey,
+  type State,
+  unknown,
+  uploadsIn,
+} from './bucket-upload-states.ts'
 import { contentStart, isContentId, newContentId } from './content-id.ts'
-import { contentKey } from './layout.ts'
 import type { ObjectStore, Upload } from './object-store.ts'
 import type { PartBuffers } from './part-buffers.ts'
 import { operation } from './record.ts'
@@ -26,81 +38,41 @@ type UploadMethods = Pick<
   'run' | 'begin' | 'uploaded' | 'append' | 'reread' | 'complete' | 'abort' | 'uploads'
 >
 
-/** What an upload's address says of it. */
-interface State extends Parts {
-  /** The last part, which is not full; its bytes are kept apart as well, unless it was to be the last. */
-  readonly last?: (Part & { readonly tail?: string }) | undefined
+const gone: Known = { state: 'gone', from: undefined }
+/** Those of which most is known have 10,000 parts. */
+const remembered = {
+  max: 5000,
+  maxSize: 100_000,
+  sizeCalculation: ({ parts = [] }: Known) => 1 + parts.length,
 }
-
-/** An upload as this process has left it. */
-interface Known {
-  readonly state: State | 'gone'
-  /** The state that it has grown from: whoever comes with that one has not heard of the growth. */
-  readonly from: string | undefined
-  /** All full parts, where they are known. */
-  readonly parts?: readonly Part[] | undefined
-  readonly modifiedMs: number
-}
-
-const remembered = 5000
 /** Bytes of a client that went away are still stored within this. */
 const afterwardsMs = 10_000
 
-const unknown = () => new RegistryError('UPLOAD_UNKNOWN')
+const nothing = Buffer.alloc(0)
 function unlessUnknown(error: unknown): undefined {
   if (!isFault(error, 'UPLOAD_UNKNOWN')) throw error
 }
 
-const busy = () => new RegistryError('UPLOAD_BUSY', { headers: { 'Retry-After': '1' } })
-
 export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMethods {
-  const known = new LRUCache<string, Known>({ max: remembered })
+  const known = new LRUCache<string, Known>(remembered)
   /** Uploads that this process has named. */
-  const begun = new LRUCache<string, true>({ max: remembered })
+  const begun = new LRUCache<string, true>({ max: remembered.max })
   const writing = new Set<string>()
+  const { verified, findOpen } = uploadsIn(bucket, buffers.bytes)
 
   /** How an upload stands; undefined before its first byte. Throws UPLOAD_UNKNOWN when it is gone. */
   async function standing(upload: Upload, io: Io, exact = false): Promise<Known | undefined> {
     const mine = known.get(upload.id)
     if (mine?.state === 'gone') throw unknown()
+    if (upload.state !== undefined && isForgotten(decode(upload.state))) throw unknown()
     if (mine && (mine.from === upload.state || encode(mine.state) === upload.state)) return mine
     if (upload.state !== undefined) return verified(decode(upload.state), io)
     return begun.has(upload.id) && !exact ? undefined : findOpen(upload.id, io)
   }
 
-  /** Of an upload that another process has written to: its parts must be those that the state stands for. */
-  async function verified(state: State, io: Io): Promise<Known> {
-    const { key, uploadId, count, chain } = state
-    const from = encode(state)
-    if (uploadId === undefined) return { state, from, modifiedMs: Date.now() }
-    const stored = await bucket.parts({ key, uploadId }, io)
-    if (!stored) throw unknown()
-    const parts = stored.slice(0, count)
-    if (parts.reduce(chained, '') !== chain) throw busy()
-    return { state, from, parts, modifiedMs: stored.at(-1)?.modifiedMs ?? Date.now() }
-  }
-
-  /** What a process that died has stored of an upload's first bytes: its full parts. */
-  async function findOpen(id: string, io: Io): Promise<Known | undefined> {
-    const [open, marks] = await Promise.all([
-      bucket.multiparts(`${contentKey(id)}.`, io),
-      bucket.list(`u/${id}/gone`, { ...io, limit: 1 }),
-    ])
-    if (marks.entries.length > 0) throw unknown()
-    const latest = open.toSorted((a, b) => b.startedMs - a.startedMs)[0]
-    if (!latest) return undefined
-    const { key, uploadId, startedMs } = latest
-    const stored = (await bucket.parts(latest, io)) ?? []
-    const full = stored.filter(({ size, number }, index) => size === buffers.bytes && number === index + 1)
-    const chain = full.reduce(chained, '')
-    const size = full.length * buffers.bytes
-    const state = { key, uploadId, count: full.length, chain, crc: undefined, size }
-    return { state, from: undefined, parts: full, modifiedMs: full.at(-1)?.modifiedMs ?? startedMs }
-  }
-
   /** The state that bytes are added to at an offset. Throws UPLOAD_OUT_OF_ORDER, UPLOAD_UNKNOWN. */
   function stateAt(upload: Upload, now: Known | undefined, offset: number, replaces: boolean): State {
-    const fresh = noParts(`${contentKey(upload.id)}.${nonce()}`)
+    const fresh = { ...noParts(newKey(upload.id)), modifiedMs: Date.now() }
     if (!now) {
       if (offset > 0) throw unknown()
       return fresh
@@ -115,30 +87,73 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
 
   /** The bytes of an upload behind its last full part. */
   async function tailOf({ key, uploadId, last, size, count }: State, io: Io): Promise<Buffer> {
-    if (size === count * buffers.bytes) return Buffer.alloc(0)
+    // Joined for reading: an object does not grow.
+    if (uploadId === undefined && count > 0) throw unknown()
+    const length = size - count * buffers.bytes
+    if (length === 0) return nothing
     const from = uploadId === undefined ? key : last?.tail
     const found = from === undefined ? undefined : await bucket.read(from, io)
-    if (found?.bytes.length !== size - count * buffers.bytes) throw unknown()
+    if (found?.bytes.length !== length) throw unknown()
     return found.bytes
   }
 
   /** Stores what does not fill a part. */
-  async function storeRest(id: string, parts: Parts, rest: Buffer, isLast: boolean, io: Io): Promise<State> {
+  async function storeRest(
+    { id }: Upload,
+    parts: Parts,
+    rest: Buffer,
+    isLast: boolean,
+    io: Io,
+  ): Promise<Omit<State, 'spent'>> {
     const options = operation(io)
     const { key, uploadId, count } = parts
+    const modifiedMs = Date.now()
     if (uploadId === undefined) {
-      const own = { ...parts, key: `${contentKey(id)}.${nonce()}` }
-      await bucket.put(own.key, rest, options)
-      return own
+      const own = newKey(id)
+      await bucket.put(own, rest, options)
+      return { ...parts, key: own, modifiedMs }
     }
-    if (rest.length === 0) return { ...parts, key }
+    if (rest.length === 0) return { ...parts, key, modifiedMs }
     const tail = isLast ? undefined : `u/${id}/${nonce()}`
-    const [last] = await Promise.all([
+    const stored = [
       bucket.putPart({ key, uploadId }, count + 1, rest, options),
       tail === undefined ? undefined : bucket.put(tail, rest, options),
-    ])
+    ] as const
+    // Both, whatever comes of them, before the buffer is somebody else's.
+    await Promise.allSettled(stored)
+    const [last] = await Promise.all(stored)
     if (!last) throw unknown()
-    return { ...parts, last: { ...last, ...(tail !== undefined && { tail }) } }
+    return { ...parts, last: { ...last, ...(tail !== undefined && { tail }) }, modifiedMs }
+  }
+
+  /** How an upload stands behind what came. */
+  async function grown(
+    upload: Upload,
+    before: State,
+    { parts, rest, cut }: Gathered,
+    isLast: boolean,
+    io: Io,
+  ): Promise<State> {
+    const isEmpty = before.size === 0 && before.uploadId === undefined
+    if (isEmpty && parts.size === 0 && cut) throw cut.error
+    if (!isEmpty && parts.size === before.size) return before
+    // What a client sent before it went away is stored as well.
+    const after = cut ? { signal: AbortSignal.timeout(afterwardsMs) } : io
+    const state = await storeRest(upload, parts, rest, isLast && !cut, after)
+    discard(before.spent)
+    return { ...state, spent: before.last?.tail }
+  }
+
+  /** Removes tails that nobody needs any more; it does not matter when, or whether. */
+  function discard(...tails: readonly (string | undefined)[]): void {
+    const io = { signal: AbortSignal.timeout(afterwardsMs) }
+    for (const tail of tails) if (tail !== undefined) void bucket.remove(tail, operation(io)).catch(() => {})
+  }
+
+  /** What is there is to be looked at again. */
+  function forget(id: string): void {
+    if (known.get(id)?.state !== 'gone') known.delete(id)
+    begun.delete(id)
   }
 
   async function alone<T>(upload: Upload, act: () => Promise<T>): Promise<T> {
@@ -154,12 +169,18 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
   /** Makes the parts one object, and says under which key. */
   async function join({ state, parts }: Known, io: Io): Promise<string> {
     if (state === 'gone') throw unknown()
-    const { key, uploadId, last, size, crc } = state
+    const { key, uploadId, last, spent, size, crc } = state
     if (uploadId === undefined) return key
+    if (size === 0) {
+      // Begun, and then died: a multipart upload without parts cannot become an object.
+      await bucket.abortMultipart({ key, uploadId }, io)
+      await bucket.put(key, nothing, operation(io))
+      return key
+    }
     const full = parts ?? (await verified(state, io)).parts ?? []
     const whole = { parts: last ? [...full, last] : full, size, crc32: crc }
     if (!(await bucket.completeMultipart({ key, uploadId }, whole, operation(io)))) throw unknown()
-    if (last?.tail !== undefined) void bucket.remove(last.tail, operation(io)).catch(() => {})
+    discard(last?.tail, spent)
     return key
   }
 
@@ -175,7 +196,9 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
 
     async uploaded(upload, { signal, exact }) {
       const now = await standing(upload, { signal }, exact)
-      return now && now.state !== 'gone' ? { size: now.state.size, modifiedMs: now.modifiedMs } : undefined
+      return now && now.state !== 'gone'
+        ? { size: now.state.size, modifiedMs: now.state.modifiedMs }
+        : undefined
     },
 
     append: (
@@ -185,27 +208,34 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
     ) =>
       alone(upload, async () => {
         const io = { signal }
+        // One that fails before anybody reads it tells whoever reads it then.
+        stream.on('error', () => {})
         const now = await standing(upload, io)
         const before = stateAt(upload, now, offset, replaces)
-        const tail = await tailOf(before, io)
-        const first = await buffers.take(signal)
-        const writer = partWriter({ bucket, buffers, admit, gone: unknown }, before, tail, first)
+        const writer = partWriter(
+          { bucket, buffers, newKey: () => newKey(upload.id), admit, gone: unknown },
+          before,
+          await buffers.take(signal),
+        )
         const stop = () => stream.destroy(signal.reason instanceof Error ? signal.reason : undefined)
         signal.addEventListener('abort', stop, { once: true })
-        let cut: { readonly error: unknown } | undefined
-        try {
-          await writer.add(stream, witness).catch(error => {
-            cut = { error }
-          })
-          const { parts, added, rest } = await writer.settle()
-          const after = cut ? { signal: AbortSignal.timeout(afterwardsMs) } : io
-          const state = await storeRest(upload.id, parts, rest, isLast && !cut, after)
+        if (signal.aborted) stop()
+        const store = async () => {
+          // Only now that there is a buffer for it.
+          writer.resume(await tailOf(before, io))
+          const gathered = await writer.add(stream, witness)
+          const { cut, added } = gathered
+          const state = await grown(upload, before, gathered, isLast, io)
+          if (known.get(upload.id)?.state === 'gone') throw unknown()
           const earlier = before.count === 0 ? [] : now?.state === before ? now.parts : undefined
-          known.set(upload.id, {
-            state,
-            from: upload.state,
-            parts: earlier && [...earlier, ...added],
-            modifiedMs: Date.now(),
+          if (state)
+            known.set(upload.id, { state, from: upload.state, parts: earlier && [...earlier, ...added] })
+          return { state, cut }
+        }
+        try {
+          const { state, cut } = await store().catch(error => {
+            forget(upload.id)
+            throw error
           })
           if (cut) throw cut.error
           return { upload: { ...upload, state: encode(state) }, size: state.size }
@@ -232,24 +262,31 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
         if (!now || now.state === 'gone') throw unknown()
         if (now.state.size !== size) throw busy()
         const key = await join(now, io)
-        known.set(upload.id, { ...now, state: 'gone' })
+        known.set(upload.id, gone)
         return key
       }),
 
+    /** What fits one part is left to the collector: it may be content already, for all that is known here. */
     async abort(upload, io) {
-      const now = await standing(upload, io).catch(unlessUnknown)
-      known.set(upload.id, { state: 'gone', from: undefined, modifiedMs: Date.now() })
-      if (!now) return void (await bucket.put(`u/${upload.id}/gone`, Buffer.from('.'), operation(io)))
-      if (now.state === 'gone' || now.state.uploadId === undefined) return
-      const { key, uploadId, last } = now.state
-      await bucket.abortMultipart({ key, uploadId }, io)
-      if (last?.tail !== undefined) await bucket.remove(last.tail, operation(io))
+      const mine = known.get(upload.id)?.state
+      if (mine === 'gone' && upload.state !== undefined) return
+      known.set(upload.id, gone)
+      const said = upload.state === undefined ? [] : [decode(upload.state)]
+      const states = typeof mine === 'object' ? [mine, ...said] : said
+      if (states.length === 0) await bucket.put(goneKey(upload.id), Buffer.from('.'), operation(io))
+      // Several processes may each have begun one.
+      const open = upload.state === undefined ? await bucket.multiparts(multipartStart(upload.id), io) : []
+      const uploadIds = new Map<string, string>()
+      for (const { key, uploadId } of [...states, ...open])
+        if (uploadId !== undefined) uploadIds.set(uploadId, key)
+      await Promise.all([...uploadIds].map(([uploadId, key]) => bucket.abortMultipart({ key, uploadId }, io)))
+      discard(...states.flatMap(({ last, spent }) => [last?.tail, spent]))
     },
 
     async uploads(owner, io) {
       const open = await bucket.multiparts('d/', io)
-      const ids = open.map(({ key }) => key.slice(key.lastIndexOf('/') + 1).split('.')[0] ?? '')
-      return ids
+      const ids = new Set(open.map(({ key }) => key.slice(key.lastIndexOf('/') + 1).split('.')[0] ?? ''))
+      return [...ids]
         .filter(id => isContentId(id) && (owner === undefined || contentStart(id) === startOf(owner)))
         .map(id => ({ id, owner: owner ?? '' }))
     },
@@ -258,13 +295,3 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
 
 /** What ids of one owner's uploads have in common, so that they can be counted. */
 const startOf = (owner: string) => createHash('sha256').update(owner).digest('hex').slice(0, 8)
-
-const encode = ({ key, uploadId, count, chain, crc, size, last }: State) =>
-  JSON.stringify([key, uploadId, count, chain, crc, size, last?.etag, last?.crc32, last?.tail])
-
-function decode(text: string): State {
-  // Sealed by us: see seal.ts. JSON has null for what is undefined.
-  const [key, uploadId, count, chain, crc, size, etag, own, tail] = JSON.parse(text)
-  const last = etag === null ? undefined : { etag, crc32: own, ...(tail !== null && { tail }) }
-  return { key, uploadId: uploadId ?? undefined, count, chain, crc: crc ?? undefined, size, last }
-}

@@ -71,7 +71,7 @@ export interface Bucket {
   putPart(upload: MultipartId, number: number, bytes: Uint8Array, io: Io): Promise<Part | undefined>
   /** In order. Undefined when there is no such multipart upload. */
   parts(upload: MultipartId, io: Io): Promise<readonly StoredPart[] | undefined>
-  /** False when there is no such multipart upload, or it holds other parts. */
+  /** False when there is no such multipart upload, or it holds or became other parts. */
   completeMultipart(upload: MultipartId, whole: WholeObject, options: MutationOptions): Promise<boolean>
   abortMultipart(upload: MultipartId, io: Io): Promise<void>
   /** Those of keys that begin so. */

@@ -4,7 +4,7 @@ import { setFlagsFromString } from 'node:v8'
 import { RegistryError } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
 import type { Bucket, Guarantees } from './bucket.ts'
-import { probeBucket } from './bucket-probe.ts'
+import { probeBucket, probeConditions } from './bucket-probe.ts'
 import { bucketStore } from './bucket-store.ts'
 import { type Format, isNewer, newFormat, parseFormat } from './format.ts'
 import { formatKey } from './layout.ts'
@@ -13,6 +13,7 @@ import { partBuffers } from './part-buffers.ts'
 import type { BucketState } from './place.ts'
 import { operation } from './record.ts'
 import { s3Bucket } from './s3-bucket.ts'
+import { whyUnusable } from './s3-remedies.ts'
 import type { S3Settings } from './s3-requests.ts'
 
 export interface OpenBucket {
@@ -31,30 +32,55 @@ function storeOf(bucket: Bucket, guarantees: Guarantees): ObjectStore {
   return bucketStore(bucket, guarantees, partBuffers({ bytes: partBytes, most: partMemoryBytes / partBytes }))
 }
 
-/** What the bucket is to this program, and what it was found to do. Leaves nothing in it. */
-export async function inspectBucket(settings: S3Settings, name: string, io: Io): Promise<BucketState> {
+/** What the bucket is to this program. Nothing is tried out in it. */
+export async function lookIntoBucket(settings: S3Settings, name: string, io: Io): Promise<BucketState> {
   const bucket = s3Bucket(settings)
   try {
-    const record = await bucket.read(formatKey, io)
-    const format = record && parseFormat(record.bytes)
-    const unfit = record && misfit(name, format)
-    if (unfit) return { kind: 'bucket', name, ...unfit }
-    const { tier, findings, reason } = await probeBucket(bucket, io)
-    const state = record ? 'registry' : 'empty'
-    return { kind: 'bucket', name, state, tier, findings, ...(reason !== undefined && { reason }) }
+    return { kind: 'bucket', name, ...(await stateOf(bucket, name, io)) }
   } catch (error) {
-    const said = error instanceof Error ? error.message : String(error)
-    const reason = `bucket ${name} cannot be used: ${said}: see storage.s3`
-    return { kind: 'bucket', name, state: 'unreachable', reason }
+    return { kind: 'bucket', name, state: 'unreachable', reason: whyUnusable(error, name, settings) }
   } finally {
     bucket.close()
   }
 }
 
-function misfit(name: string, format: Format | undefined): Pick<BucketState, 'state' | 'reason'> | undefined {
+/** The same, and what it was found to do. Leaves nothing in it. */
+export async function inspectBucket(settings: S3Settings, name: string, io: Io): Promise<BucketState> {
+  const seen = await lookIntoBucket(settings, name, io)
+  if (seen.reason !== undefined) return seen
+  const bucket = s3Bucket(settings)
+  try {
+    const { tier, findings, reason } = await probeBucket(bucket, io)
+    return { ...seen, tier, findings, ...(reason !== undefined && { reason }) }
+  } catch (error) {
+    return { ...seen, state: 'unreachable', reason: whyUnusable(error, name, settings) }
+  } finally {
+    bucket.close()
+  }
+}
+
+/** More than what a look that was cut off has left (`probe/`). */
+const glance = 1000
+
+async function stateOf(
+  bucket: Bucket,
+  name: string,
+  io: Io,
+): Promise<{ readonly state: 'empty' | 'registry' | 'foreign' | 'newer'; readonly reason?: string }> {
+  const record = await bucket.read(formatKey, io)
+  if (!record) {
+    const { entries } = await bucket.list('', { ...io, limit: glance })
+    const other = entries.find(({ key }) => !key.startsWith('probe/'))
+    if (!other) return { state: 'empty' }
+    // Another server may have begun a registry in this moment.
+    if (await bucket.read(formatKey, io)) return stateOf(bucket, name, io)
+    const found = `${name} holds other objects (${other.key})`
+    return { state: 'foreign', reason: `${found}: name an empty bucket or prefix with --storage` }
+  }
+  const format = parseFormat(record.bytes)
   if (!format)
     return { state: 'foreign', reason: `${formatKey} in ${name} is damaged: restore it from a backup` }
-  if (!isNewer(format)) return undefined
+  if (!isNewer(format)) return { state: 'registry' }
   return {
     state: 'newer',
     reason: `${name} was written by a newer slipway (format ${format.min_reader}): update slipway`,
@@ -74,15 +100,17 @@ export async function peekBucket(
   }
 }
 
-/** Throws with a remedy where the bucket cannot be served from. */
-export async function openBucket(settings: S3Settings, io: Io): Promise<OpenBucket> {
+/** Throws with a remedy. Who is going to serve from it inspects it first, which finds out more. */
+export async function openBucket(settings: S3Settings, name: string, io: Io): Promise<OpenBucket> {
+  const { state, reason } = await lookIntoBucket(settings, name, io)
+  if (reason !== undefined) throw new Error(reason)
   const bucket = s3Bucket(settings)
   try {
-    const { guarantees, reason } = await probeBucket(bucket, io)
+    const { guarantees, reason } = await probeConditions(bucket, io)
     if (reason !== undefined) throw new RegistryError('STORAGE_UNAVAILABLE', { message: reason })
     const store = storeOf(bucket, guarantees)
     const created = { ...operation(io), condition: { ifAbsent: true } as const }
-    if (!(await store.read(formatKey, io)))
+    if (state === 'empty')
       await store.write(formatKey, Buffer.from(JSON.stringify(newFormat(randomUUID()))), created)
     return { store, guarantees, format: await formatIn(store, io), close: () => store.close() }
   } catch (error) {

@@ -41,7 +41,14 @@ const soon = (): Io => ({ signal: AbortSignal.timeout(patienceMs) })
 
 const nameOfBucket = ({ bucket, prefix }: S3Settings) => `s3://${bucket}${prefix ? `/${prefix}` : ''}`
 
-/** What is there. Leaves nothing behind. */
+/** What is there, but not what can be done with it. Leaves nothing behind. */
+export async function lookAtPlace(place: Place): Promise<PlaceReport> {
+  if (place.kind === 'folder') return inspectPlace(place)
+  const { lookIntoBucket } = await buckets()
+  return lookIntoBucket(place.settings, nameOfBucket(place.settings), soon())
+}
+
+/** What is there, and what can be done with it. Leaves nothing behind. */
 export async function inspectPlace(place: Place): Promise<PlaceReport> {
   if (place.kind === 'folder') return { kind: 'folder', ...(await inspectFolder(place.path)) }
   const name = nameOfBucket(place.settings)
@@ -51,7 +58,8 @@ export async function inspectPlace(place: Place): Promise<PlaceReport> {
 
 /** Opens it, as the server or as a command beside one. Throws with a remedy where that cannot be. */
 export async function openPlace(place: Place, role: 'server' | 'command'): Promise<OpenPlace> {
-  if (place.kind === 'bucket') return (await buckets()).openBucket(place.settings, soon())
+  if (place.kind === 'bucket')
+    return (await buckets()).openBucket(place.settings, nameOfBucket(place.settings), soon())
   const { openFolder } = await folders()
   return openFolder(place.path, role, place).catch((cause: unknown) => {
     const code = codeOf(cause)

@@ -10,10 +10,9 @@ export function s3Bucket(
   now: () => number = Date.now,
 ): Bucket {
   const requests = s3Requests(settings, patience)
-  const objects = s3Objects(requests)
   return {
-    ...objects,
-    ...s3Multiparts(requests, objects),
+    ...s3Objects(requests),
+    ...s3Multiparts(requests),
     ...s3Locations(requests, now),
     close: requests.close,
   }

@@ -1,14 +1,20 @@
 /** Multipart uploads of a bucket. */
+import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  HeadObjectCommand,
   ListMultipartUploadsCommand,
   ListPartsCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
-import type { Bucket, MultipartId } from './bucket.ts'
+import type { Io } from '../oci/io.ts'
+import { nonce } from '../oci/nonce.ts'
+import type { Bucket, MultipartId, Part } from './bucket.ts'
+import type { MutationOptions } from './object-store.ts'
 import { answered, attemptsOf, kindOf, unlessMissing } from './s3-faults.ts'
 import { base64Of, fenced, type Requests } from './s3-requests.ts'
 
@@ -20,13 +26,39 @@ type MultipartMethods = Pick<
 /** The checksum of a multipart upload is that of all its bytes, whatever parts they came in. */
 const fullObject = { ChecksumType: 'FULL_OBJECT' } as const
 
-export function s3Multiparts(
-  { send, bucket, prefix, at }: Requests,
-  { head }: Pick<Bucket, 'head'>,
-): MultipartMethods {
+export function s3Multiparts({ send, bucket, prefix, at }: Requests): MultipartMethods {
   const atPart = ({ key, uploadId }: MultipartId) => ({ ...at(key), UploadId: uploadId })
 
-  return {
+  const etagAt = async (key: string, io: Io) =>
+    (await send(new HeadObjectCommand(at(key)), { abortSignal: io.signal }).catch(unlessMissing))?.ETag
+
+  let following: Promise<boolean> | undefined
+  /** Whether etags here follow from those of parts; tried out once, when an object has another. */
+  async function followsParts(options: MutationOptions): Promise<boolean> {
+    following ??= tryOut(options)
+    try {
+      return await following
+    } catch (error) {
+      following = undefined
+      throw error
+    }
+  }
+
+  async function tryOut(options: MutationOptions): Promise<boolean> {
+    const key = `probe/${nonce()}`
+    const upload = { key, uploadId: await self.startMultipart(key, options) }
+    const part = await self.putPart(upload, 1, Buffer.from('x'), options)
+    if (!part) throw new Error('the store forgot a multipart upload')
+    const Parts = [namedPart(part, 0)]
+    const made = await send(
+      new CompleteMultipartUploadCommand({ ...atPart(upload), MultipartUpload: { Parts } }),
+      { abortSignal: options.signal },
+    )
+    await send(new DeleteObjectCommand(at(key)), { abortSignal: options.signal })
+    return made.ETag === etagOf([part])
+  }
+
+  const self: MultipartMethods = {
     startMultipart: (key, io) =>
       answered(io, async () => {
         const command = new CreateMultipartUploadCommand({
@@ -82,25 +114,24 @@ export function s3Multiparts(
         }
       }),
 
-    completeMultipart: (upload, { parts, size, crc32: crc }, options) =>
+    completeMultipart: (upload, { parts, crc32: crc }, options) =>
       answered(options, async () => {
-        const Parts = parts.map(({ etag, crc32: own }, index) => ({
-          PartNumber: index + 1,
-          ETag: etag,
-          ChecksumCRC32: base64Of(own),
-        }))
+        const Parts = parts.map(namedPart)
         const command = new CompleteMultipartUploadCommand({
           ...atPart(upload),
           MultipartUpload: { Parts },
           ...(crc !== undefined && { ...fullObject, ChecksumCRC32: base64Of(crc) }),
         })
+        const ours = etagOf(parts)
         try {
-          await send(fenced(command, options), { abortSignal: options.signal })
-          return true
+          const done = await send(fenced(command, options), { abortSignal: options.signal })
+          // There are stores that say so of what was completed before, from whatever parts, and repeat what they were told.
+          const etag = done.ChecksumCRC32 === undefined ? await etagAt(upload.key, options) : done.ETag
+          return etag === ours || !(await followsParts(options))
         } catch (error) {
           if (kindOf(error) !== 'missing') throw error
-          // An answer may have been lost on its way: nothing but this upload makes an object of this key.
-          return attemptsOf(error) > 1 && (await head(upload.key, options)) === size
+          // An answer may have been lost on its way; or somebody else has completed it, with parts of his own.
+          return attemptsOf(error) > 1 && (await etagAt(upload.key, options)) === ours
         }
       }),
 
@@ -131,6 +162,20 @@ export function s3Multiparts(
         }
       }),
   }
+  return self
+}
+
+const namedPart = ({ etag, crc32: crc }: Part, index: number) => ({
+  PartNumber: index + 1,
+  ETag: etag,
+  ChecksumCRC32: base64Of(crc),
+})
+
+/** What most stores call an object that was made of these parts. */
+function etagOf(parts: readonly Part[]): string {
+  const hash = createHash('md5')
+  for (const { etag } of parts) hash.update(Buffer.from(etag.replaceAll('"', ''), 'hex'))
+  return `"${hash.digest('hex')}-${parts.length}"`
 }
 
 const numberOf = (base64: string) => Buffer.from(base64, 'base64').readUInt32BE()

@@ -4,7 +4,7 @@ import type { Io } from '../oci/io.ts'
 import { type Algorithm, algorithmOf, hexOf } from '../oci/names.ts'
 import type { Blobs } from './blobs.ts'
 import { madeMs } from './content-id.ts'
-import type { Appended, Incoming, ObjectStore, Upload } from './object-store.ts'
+import type { Appended, AppendOptions, Incoming, ObjectStore, Upload } from './object-store.ts'
 import { graceMs } from './record.ts'
 import type { Pusher, UploadBody, UploadStore } from './registry.ts'
 import type { Repositories } from './repositories.ts'
@@ -92,7 +92,11 @@ export function uploads(
   /** Adds a body to an upload behind its first `size` bytes. */
   async function extend(
     upload: Upload,
-    { size, replaces = false }: { readonly size: number; readonly replaces?: boolean },
+    {
+      size,
+      replaces = false,
+      isLast = false,
+    }: Pick<AppendOptions, 'replaces' | 'isLast'> & { readonly size: number },
     body: UploadBody,
     algorithm: Algorithm,
     io: Io,
@@ -102,7 +106,7 @@ export function uploads(
     await store.reserve(body.length ?? 0, io)
     const watch = digests.watch(upload.id, size, algorithm)
     const admit = () => makeRoom(upload.owner, io)
-    const options = { offset: size, replaces, witness: watch, signal: io.signal, admit }
+    const options = { offset: size, replaces, isLast, witness: watch, signal: io.signal, admit }
     const appended = await store
       .append(upload, incoming(body, watch), options)
       .catch(error => abandonIfFull(upload, error, io))
@@ -149,7 +153,7 @@ export function uploads(
         }
         // A body that does not say where it begins goes behind what was acknowledged: it may be sent for a second time.
         const isWhole = body.offset === undefined && body.length !== 0 && sealed.size < size
-        const from = isWhole ? { size: sealed.size, replaces: true } : { size }
+        const from = { isLast: true, ...(isWhole ? { size: sealed.size, replaces: true } : { size }) }
         const grown = await extend(upload, from, body, algorithmOf(digest), io)
         const whole = { ...sealed, upload: grown.upload }
         const blob = await commits.publish(pusher.name, whole, { digest, size: grown.size }, io)

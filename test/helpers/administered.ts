@@ -14,13 +14,18 @@ export interface Administered {
   done(line: string, input?: string): Promise<string>
 }
 
-export function administered(data?: string): Administered {
+/** With what else they shall find in their environment. */
+export function administered(data?: string, env: Readonly<Record<string, string>> = {}): Administered {
   const cwd = mkdtempSync(join(tmpdir(), 'slipway-access-'))
   onTestFinished(() => rmSync(cwd, { recursive: true }))
   const folder = data ?? join(cwd, 'data')
   const run = (line: string, input = '') => {
     const words = [...line.matchAll(/'([^']*)'|[^ ]+/g)].map(([word, quoted]) => quoted ?? word)
-    return slipway(words, { cwd, env: { SLIPWAY_DATA: folder, SLIPWAY_DURABILITY: 'relaxed' }, input })
+    return slipway(words, {
+      cwd,
+      env: { SLIPWAY_DATA: folder, SLIPWAY_DURABILITY: 'relaxed', ...env },
+      input,
+    })
   }
   return {
     cwd,

@@ -1,5 +1,4 @@
 /** A store over a bucket of an engine, or of a wire to one. */
-import { onTestFinished } from 'vitest'
 import { bucketStore } from '../../storage/bucket-store.ts'
 import type { ObjectStore } from '../../storage/object-store.ts'
 import { partBuffers } from '../../storage/part-buffers.ts'
@@ -10,19 +9,19 @@ import type { S3Place } from './s3-requests.ts'
 /** What both engines keep. */
 const guarantees = { conditionalWrite: true, conditionalRemove: false }
 
-const placeIn = (place: S3Place, bucket: string) => ({
-  bucket,
-  prefix: 'some/where',
-  endpoint: place.endpoint.href,
-  region: place.region,
-  pathStyle: true,
-  credentials: place,
-})
+/** In front of every key. */
+export const prefix = 'some/where'
 
-/** `now` is the clock that addresses for clients are made by. */
+/** `now` is the clock that addresses for clients are made by. Whoever asks for it closes it. */
 export function storeIn(place: S3Place, bucket: string, now?: () => number): ObjectStore {
+  const settings = {
+    bucket,
+    prefix,
+    endpoint: place.endpoint.href,
+    region: place.region,
+    pathStyle: true,
+    credentials: place,
+  }
   const buffers = partBuffers({ bytes: 5 * 1024 * 1024, most: 4 })
-  const store = bucketStore(s3Bucket(placeIn(place, bucket), usualPatience, now), guarantees, buffers)
-  onTestFinished(() => store.close())
-  return store
+  return bucketStore(s3Bucket(settings, usualPatience, now), guarantees, buffers)
 }

@@ -138,3 +138,12 @@ export function memoryBucket(): Bucket {
     close() {},
   }
 }
+
+/** What tells the program, in its environment, to keep everything in a bucket. */
+export const bucketVariables = (place: S3Place, name: string): Readonly<Record<string, string>> => ({
+  SLIPWAY_STORAGE_S3_BUCKET: name,
+  SLIPWAY_STORAGE_S3_ENDPOINT: place.endpoint.href,
+  SLIPWAY_STORAGE_S3_REGION: place.region,
+  SLIPWAY_STORAGE_S3_ACCESS_KEY_ID: place.accessKeyId,
+  SLIPWAY_STORAGE_S3_SECRET_ACCESS_KEY: place.secretAccessKey,
+})

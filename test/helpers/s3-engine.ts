@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CreateBucketCommand, ListBucketsCommand, S3Client } from '@aws-sdk/client-s3'
 import { test } from 'vitest'
+import { secret } from './canaries.ts'
 import { describeUnless, needsPrograms } from './obstacles.ts'
 import { leashed } from './programs.ts'
 import type { S3Credentials } from './s3-signature.ts'
@@ -49,9 +50,14 @@ const launches: Readonly<Record<EngineName, Launch>> = {
   },
 }
 
-/** Tests on every engine; each file that has them starts each engine once, and each of its tests has a bucket of its own. */
-export function describeEngines(behaviours: (it: EngineTest) => void): void {
-  for (const name of Object.keys(launches) as EngineName[]) {
+const engineNames = Object.keys(launches) as readonly EngineName[]
+
+/** Tests on every engine, or on some; each file that has them starts each engine once, and each of its tests has a bucket of its own. */
+export function describeEngines(
+  behaviours: (it: EngineTest) => void,
+  names: readonly EngineName[] = engineNames,
+): void {
+  for (const name of names) {
     const it = engineTest(name)
     describeUnless(needsPrograms([name]), name, () => behaviours(it))
   }
@@ -77,7 +83,7 @@ export async function startEngine(name: EngineName): Promise<S3Engine> {
   const credentials: S3Credentials = {
     region: 'test-region-1',
     accessKeyId: randomBytes(8).toString('hex'),
-    secretAccessKey: randomBytes(16).toString('hex'),
+    secretAccessKey: secret(randomBytes(16).toString('hex')),
   }
   const folder = await mkdtempDisposable(join(tmpdir(), `slipway-${name}-`))
   const host = `127.0.0.1:${await freePort()}`

@@ -16,7 +16,7 @@ const partBytes = 16 * 1024 * 1024
 describeEngines(it => {
   /**
    * A registry, and a way to count what an act costs, but for what is asked or written by time, however much is done: who may
-   * do what, and the audit; and the removal of what is not needed any more, which nobody waits for.
+   * do what, which repositories there are, and the audit; and the removal of what is not needed any more, which nobody waits for.
    */
   async function counted(engine: S3Engine, bucket: string) {
     const wire = await startS3Proxy(engine)
@@ -32,7 +32,7 @@ describeEngines(it => {
       const since = wire.requests.length
       await act()
       const isCounted = ({ method, key }: S3WireRequest) =>
-        method !== 'DELETE' && !/^(?:audit|secret)\//.test(key)
+        method !== 'DELETE' && !/^(?:audit|repos|secret)\//.test(key)
       return wire.requests.slice(since).filter(isCounted).length
     }
     const head = (blob: Content) =>

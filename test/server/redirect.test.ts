@@ -166,6 +166,23 @@ describeEngines(it => {
     if (status === 200) expect(Buffer.from(await answer.arrayBuffer()).equals(large)).toBe(true)
   })
 
+  it.for([
+    ['127.0.0.1', 200],
+    ['127.0.0.1:5000', 200],
+    ['registry.test', 307],
+    ['0.0.1', 307],
+  ] as const)(
+    'keeps who has logged in at %s from showing that to the store: %i',
+    async ([host, status], { engine, bucket }) => {
+      const store = storeIn(engine, bucket)
+      await pushBlob(registryOver(store), large)
+      const state = { users: [storedUser('reader')], rules: storedRules('pull team/** reader') }
+      await using registry = await guarded(state, { store })
+      const headers = { Host: host }
+      expect((await registry.as('reader', pathOf(large), { headers })).status).toBe(status)
+    },
+  )
+
   it('tells an address to nobody who may not pull, and to no log', async ({ engine, bucket }) => {
     const store = storeIn(engine, bucket)
     await pushBlob(registryOver(store), large)
@@ -173,11 +190,12 @@ describeEngines(it => {
       { users: [storedUser('reader'), storedUser('stranger')], rules: storedRules('pull team/** reader') },
       { store },
     )
-    const asStranger = await registry.as('stranger', pathOf(large))
-    const asNobody = await registry.as(undefined, pathOf(large))
+    const elsewhere = { headers: { Host: 'registry.test' } }
+    const asStranger = await registry.as('stranger', pathOf(large), elsewhere)
+    const asNobody = await registry.as(undefined, pathOf(large), elsewhere)
     expect([asStranger.status, asNobody.status]).toEqual([403, 401])
     for (const { headers } of [asStranger, asNobody]) expect(headers.location).toBeUndefined()
-    const { status, headers } = await registry.as('reader', pathOf(large))
+    const { status, headers } = await registry.as('reader', pathOf(large), elsewhere)
     expect(status).toBe(307)
     const secret = new URL(headers.location ?? '').searchParams.get('X-Amz-Signature') ?? ''
     expect(secret).toMatch(/^[0-9a-f]{64}$/)

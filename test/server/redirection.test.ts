@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { parseNetwork, type Redirect, redirection } from '../../server/redirection.ts'
+import { isSameHost, parseNetwork, type Redirect, redirection } from '../../server/redirection.ts'
 
 it.for([
   ['10.0.0.0/8', '10.0.0.0/8'],
@@ -49,4 +49,17 @@ it('goes by the setting as it is now', () => {
   expect([redirects('10.1.2.3'), redirects('10.2.2.3')]).toEqual([true, false])
   setting = []
   expect(redirects('10.2.2.3')).toBe(true)
+})
+
+it.for([
+  ['acme.dev', 'https://acme.dev:9000/x', true],
+  ['ACME.dev:5000', 'https://acme.dev/x', true],
+  ['acme.dev', 'https://s3.acme.dev/x', true],
+  ['reg.acme.dev', 'https://s3.acme.dev/x', false],
+  ['me.dev', 'https://acme.dev/x', false],
+  ['[::1]:5000', 'http://[::1]:9000/x', true],
+  [undefined, 'https://acme.dev/x', false],
+  ['', 'https://acme.dev/x', false],
+] as const)('sees whether %s shares its host with %s: %s', ([host, location, same]) => {
+  expect(isSameHost(host, location)).toBe(same)
 })
