@@ -22,6 +22,9 @@ export interface Report {
   readonly tenths: readonly number[]
 }
 
+/** Another connection, to be kept until the end. */
+export type Open = (port: number) => Connection
+
 /** A connection that fails this often in a row is given up, so that a broken server ends the run. */
 const maxFailuresInRow = 5
 const errorsKept = 3
@@ -33,7 +36,7 @@ const errorsKept = 3
 export async function drive<T>(
   load: Load,
   next: () => T | undefined,
-  exchange: (connection: Connection, task: T) => Promise<number>,
+  exchange: (connection: Connection, task: T, open: Open) => Promise<number>,
 ): Promise<Report> {
   const poller = openPoller({ copy: load.copy ?? false, wakeBytes: wakeBytesFor(load.connections) })
   const latencies: number[] = []
@@ -41,6 +44,12 @@ export async function drive<T>(
   const errors: string[] = []
   let [bytes, failures] = [0, 0]
   const connections = Array.from({ length: load.connections }, () => openConnection(poller, load.port))
+  const others: Connection[] = []
+  const open: Open = port => {
+    const other = openConnection(poller, port)
+    others.push(other)
+    return other
+  }
   const cpu = process.cpuUsage()
   const start = performance.now()
 
@@ -50,7 +59,7 @@ export async function drive<T>(
     for (let task = next(); task !== undefined; task = next()) {
       const began = performance.now()
       try {
-        const counted = await exchange(connection, task)
+        const counted = await exchange(connection, task, open)
         bytes += counted
         failuresInRow = 0
         latencies.push(performance.now() - began)
@@ -67,6 +76,7 @@ export async function drive<T>(
   }
 
   await poller.run(connections.map(repeat))
+  for (const other of others) other.close()
   const seconds = (performance.now() - start) / 1000
   const { user, system } = process.cpuUsage(cpu)
   latencies.sort((a, b) => a - b)

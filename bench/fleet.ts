@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Io } from '../oci/io.ts'
 import type { Content } from './content.ts'
+import type { Store } from './engine.ts'
 import { fillThroughApi } from './fill-api.ts'
 import { fillFiles, fillTree } from './fill-files.ts'
 import { type Launched, launch } from './launch.ts'
@@ -17,8 +18,10 @@ export interface Server {
   pid(): number
   /** Ends it and starts it again on its data. */
   restart(io: Io): Promise<void>
-  /** Starts another of its kind, on an empty folder. */
-  launchAnother(folder: string, io: Io): Promise<Launched>
+  /** Undefined where its content lies in the folder. */
+  readonly store?: Store | undefined
+  /** Starts another of its kind, on an empty folder, or on a store. */
+  launchAnother(folder: string, io: Io, store?: Store): Promise<Launched>
   stop(): Promise<void>
 }
 
@@ -34,27 +37,30 @@ export async function openServer(
   folder: string,
   content: Content,
   io: Io,
+  store?: Store,
 ): Promise<Server> {
   const data = join(folder, 'data')
   await mkdir(data, { recursive: true })
-  if (kind.fill === 'tree') fillTree(data, content)
-  if (kind.fill === 'files') fillFiles(data, content)
-  let launched = await launch(kind, program, folder, io)
+  const fill = store ? 'api' : kind.fill
+  if (fill === 'tree') fillTree(data, content)
+  if (fill === 'files') fillFiles(data, content)
+  let launched = await launch(kind, program, folder, io, store)
   const server: Server = {
     kind,
     name,
     folder,
+    store,
     port: () => launched.port,
     pid: () => launched.pid,
     async restart(restartIo) {
       await launched.stop()
-      launched = await launch(kind, program, folder, restartIo)
+      launched = await launch(kind, program, folder, restartIo, store)
     },
-    launchAnother: (other, otherIo) => launch(kind, program, other, otherIo),
+    launchAnother: (other, otherIo, otherStore) => launch(kind, program, other, otherIo, otherStore),
     stop: () => launched.stop(),
   }
   try {
-    if (kind.fill === 'api') await fillThroughApi(server.port(), content, io)
+    if (fill === 'api') await fillThroughApi(server.port(), content, io)
     await verify(server.port(), content, io)
   } catch (error) {
     await server.stop()

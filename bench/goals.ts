@@ -3,6 +3,7 @@ import type { Line, Row, Sample } from './measure.ts'
 /** What Slipway wants to reach on a line. Ratios are to distribution's number of the same run. */
 export interface Goal {
   readonly ratioAtLeast?: number
+  readonly ratioAtMost?: number
   readonly cpuRatioAtMost?: number
   readonly p99RatioAtMost?: number
   readonly valueAtMost?: number
@@ -32,6 +33,7 @@ export function verdicts(row: Row, rows: readonly Row[]): string[] {
   const { sample } = row
   return [
     judge('', '>=', goal.ratioAtLeast, valueRatio(sample, base), 'x'),
+    judge('', '<=', goal.ratioAtMost, valueRatio(sample, base), 'x'),
     judge('CPU ', '<=', goal.cpuRatioAtMost, ratio(sample.cpu, base?.cpu), 'x'),
     judge('p99 ', '<=', goal.p99RatioAtMost, ratio(sample.p99Ms, base?.p99Ms), 'x'),
     judge('', '<=', goal.valueAtMost, sample.value, ` ${row.line.unit}`),
@@ -45,6 +47,7 @@ export function goalText({ goal }: Line): string {
   if (goal === undefined) return ''
   const parts = [
     goal.ratioAtLeast !== undefined && `>= ${goal.ratioAtLeast}x`,
+    goal.ratioAtMost !== undefined && `<= ${goal.ratioAtMost}x`,
     goal.cpuRatioAtMost !== undefined && `CPU <= ${goal.cpuRatioAtMost}x`,
     goal.p99RatioAtMost !== undefined && `p99 <= ${goal.p99RatioAtMost}x`,
     goal.valueAtMost !== undefined && `<= ${goal.valueAtMost}`,

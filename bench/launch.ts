@@ -7,8 +7,9 @@ import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Io } from '../oci/io.ts'
+import type { Store } from './engine.ts'
 import { processTree } from './processes.ts'
-import type { ServerKind } from './servers.ts'
+import type { Launch, ServerKind } from './servers.ts'
 
 export interface Launched {
   readonly pid: number
@@ -22,10 +23,27 @@ const startSeconds = 60
 const stopSeconds = 10
 
 /** Starts a server and waits until GET /v2/ answers 200. Throws the end of its log when it does not come to that. */
-export async function launch(kind: ServerKind, program: string, folder: string, io: Io): Promise<Launched> {
+export async function launch(
+  kind: ServerKind,
+  program: string,
+  folder: string,
+  io: Io,
+  store?: Store,
+): Promise<Launched> {
   await mkdir(join(folder, 'data'), { recursive: true })
+  const command = async (port: number) => ({ program, ...(await kind.launch(program, folder, port, store)) })
+  return startProgram(kind.id, command, { folder, readyPath: '/v2/' }, io)
+}
+
+/** The same for any program that listens on a port. */
+export async function startProgram(
+  name: string,
+  command: (port: number) => Promise<Launch & { readonly program: string }>,
+  { folder, readyPath }: { readonly folder: string; readonly readyPath: string },
+  io: Io,
+): Promise<Launched> {
   const port = await freePort()
-  const { args, environment } = await kind.launch(program, folder, port)
+  const { program, args, environment } = await command(port)
   const logFile = join(folder, 'log')
   const log = openSync(logFile, 'w')
   const began = performance.now()
@@ -38,18 +56,18 @@ export async function launch(kind: ServerKind, program: string, folder: string, 
   await once(child, 'spawn')
   const stop = () => stopChild(child)
   try {
-    await untilReady(child, port, io)
+    await untilReady(child, port, readyPath, io)
   } catch (error) {
     await stop()
     const lastWords = readFileSync(logFile, 'utf8').trim().split('\n').slice(-3).join(' / ')
-    throw new Error(`${kind.id} did not start: ${lastWords.slice(0, 500)}`, { cause: error })
+    throw new Error(`${name} did not start: ${lastWords.slice(0, 500)}`, { cause: error })
   }
   return { pid: child.pid ?? 0, port, startMs: performance.now() - began, stop }
 }
 
-async function untilReady(child: ChildProcess, port: number, { signal }: Io): Promise<void> {
+async function untilReady(child: ChildProcess, port: number, path: string, { signal }: Io): Promise<void> {
   const deadline = performance.now() + startSeconds * 1000
-  while (!(await isReady(port))) {
+  while (!(await isReady(port, path))) {
     signal.throwIfAborted()
     if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}`)
     if (performance.now() > deadline) throw new Error(`no answer in ${startSeconds} s`)
@@ -57,9 +75,9 @@ async function untilReady(child: ChildProcess, port: number, { signal }: Io): Pr
   }
 }
 
-function isReady(port: number): Promise<boolean> {
+function isReady(port: number, path: string): Promise<boolean> {
   return new Promise(resolve => {
-    const request = get({ host: '127.0.0.1', port, path: '/v2/', agent: false }, response => {
+    const request = get({ host: '127.0.0.1', port, path, agent: false }, response => {
       response.resume()
       resolve(response.statusCode === 200)
     })

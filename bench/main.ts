@@ -3,12 +3,13 @@ import { cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
 import type { Io } from '../oci/io.ts'
 import { type Content, writeContent } from './content.ts'
+import { type Engine, type Store, startEngine } from './engine.ts'
 import { findProgram } from './find-program.ts'
 import { type Candidate, openServer, type Server } from './fleet.ts'
 import { measure, type Row } from './measure.ts'
 import { measurements } from './measurements.ts'
 import { type Options, parseOptions, usage } from './options.ts'
-import { serverKinds } from './servers.ts'
+import { s3ServerKinds, serverKinds } from './servers.ts'
 import { markdownTable, terminalTable } from './table.ts'
 
 /** Blobs of the timed pushes stay until the end of the run, three times over. */
@@ -37,22 +38,32 @@ async function main(args: readonly string[], io: Io): Promise<number> {
 
 /** True when a server failed at something. */
 async function bench(options: Options, io: Io): Promise<boolean> {
-  if ((await findProgram('wrk', io)) === undefined) throw new Error('wrk is missing: apt-get install wrk')
+  if (options.storage === 'folder' && (await findProgram('wrk', io)) === undefined)
+    throw new Error('wrk is missing: apt-get install wrk')
   const folder = await mkdtemp(join(options.folder, 'data-'))
   const servers: Server[] = []
+  let engine: Engine | undefined
   try {
     await checkSpace(folder)
+    if (options.storage === 's3') engine = await startEngine(join(folder, 'engine'), io)
     const needs = new Set(options.only.flatMap(name => measurements[name].needs))
     say('writing the content')
     const content = await writeContent(join(folder, 'content'), needs, options.sizes, io)
     for (const candidate of await findServers(options, io)) {
       say(`filling and starting ${candidate.name}`)
-      const server = await tryOpen(candidate, join(folder, candidate.kind.id), content, io)
+      const server = await tryOpen(
+        candidate,
+        join(folder, candidate.kind.id),
+        content,
+        io,
+        await engine?.store(),
+      )
       if (server !== undefined) servers.push(server)
     }
     return await runAll(options, content, servers, io)
   } finally {
     await Promise.all(servers.map(server => server.stop()))
+    await engine?.stop()
     await rm(folder, { recursive: true, force: true })
   }
 }
@@ -81,7 +92,7 @@ async function runAll(
 
 async function findServers(options: Options, io: Io): Promise<Candidate[]> {
   const candidates: Candidate[] = []
-  for (const kind of serverKinds) {
+  for (const kind of options.storage === 's3' ? s3ServerKinds : serverKinds) {
     const found = await kind.find({ distribution: options.distribution }, io)
     if ('missing' in found) console.log(`without ${kind.id}: ${found.missing}`)
     else candidates.push({ kind, ...found })
@@ -94,9 +105,10 @@ async function tryOpen(
   folder: string,
   content: Content,
   io: Io,
+  store: Store | undefined,
 ): Promise<Server | undefined> {
   try {
-    return await openServer(candidate, folder, content, io)
+    return await openServer(candidate, folder, content, io, store)
   } catch (error) {
     io.signal.throwIfAborted()
     console.log(`without ${candidate.name}: ${error instanceof Error ? error.message : String(error)}`)

@@ -12,9 +12,16 @@ import {
   type Plan,
   tagsPage,
 } from './read-measurements.ts'
+import { storeRequests } from './request-measurements.ts'
+import { storeGet, storePush, storePushSmall } from './store-measurements.ts'
 import { pushLarge, pushSmall, pushTags } from './write-measurements.ts'
 
+/** Where the servers keep their content. */
+export type Storage = 'folder' | 's3'
+
 interface Entry {
+  /** A folder, where nothing is said. */
+  readonly storage?: Storage
   /** What the servers must hold for it, beyond one small image. */
   readonly needs: readonly Need[]
   readonly plan: (plan: Plan) => Measurement
@@ -37,12 +44,21 @@ export const measurements = {
   tokens: { needs: [], plan: tokens },
   logins: { needs: [], plan: logins },
   memory: { needs: ['huge'], plan: memory },
+  's3-requests': { storage: 's3', needs: [], plan: storeRequests },
+  's3-push': { storage: 's3', needs: [], plan: storePush },
+  's3-get': { storage: 's3', needs: ['large'], plan: storeGet },
+  's3-push-small': { storage: 's3', needs: [], plan: storePushSmall },
 } as const satisfies Record<string, Entry>
 
 export type MeasurementName = keyof typeof measurements
 
 export const measurementNames: readonly MeasurementName[] =
   Object.keys(measurements).filter(isMeasurementName)
+
+export function storageOf(name: MeasurementName): Storage {
+  const entry: Entry = measurements[name]
+  return entry.storage ?? 'folder'
+}
 
 export function isMeasurementName(name: string): name is MeasurementName {
   return Object.hasOwn(measurements, name)

@@ -1,9 +1,16 @@
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { isMeasurementName, type MeasurementName, measurementNames } from './measurements.ts'
+import {
+  isMeasurementName,
+  type MeasurementName,
+  measurementNames,
+  type Storage,
+  storageOf,
+} from './measurements.ts'
 import { fullSizes, quickSizes, type Sizes } from './sizes.ts'
 
 export interface Options {
+  readonly storage: Storage
   readonly only: readonly MeasurementName[]
   readonly sizes: Sizes
   readonly markdown: boolean
@@ -12,8 +19,12 @@ export interface Options {
   readonly distribution: string | undefined
 }
 
+const namesOn = (storage: Storage) => measurementNames.filter(name => storageOf(name) === storage)
+
 export const usage = `usage: npm run bench -- [options]
-  --only NAME,…        ${measurementNames.join(', ')}
+  --only NAME,…        ${namesOn('folder').join(', ')};
+                       with --storage s3: ${namesOn('s3').join(', ')}
+  --storage s3         the servers keep their content in an S3 store, and other things are measured
   --rounds N           timings of each server in each measurement (${fullSizes.rounds})
   --quick              one short round, smaller numbers
   --markdown           a table to paste
@@ -28,6 +39,7 @@ export function parseOptions(args: readonly string[]): Options | undefined {
     args: [...args],
     options: {
       only: { type: 'string' },
+      storage: { type: 'string', default: 'folder' },
       rounds: { type: 'string' },
       quick: { type: 'boolean' },
       markdown: { type: 'boolean' },
@@ -39,8 +51,11 @@ export function parseOptions(args: readonly string[]): Options | undefined {
   })
   if (values.help) return undefined
   const sizes = withRounds(values.quick ? quickSizes : fullSizes, values.rounds)
+  const storage = parseStorage(values.storage)
+  const names = namesOn(storage)
   return {
-    only: values.only === undefined ? measurementNames : values.only.split(',').map(parseName),
+    storage,
+    only: values.only?.split(',').map(name => parseName(name, names)) ?? names,
     sizes,
     markdown: values.markdown ?? false,
     copy: values.copy ?? false,
@@ -49,9 +64,14 @@ export function parseOptions(args: readonly string[]): Options | undefined {
   }
 }
 
-function parseName(name: string): MeasurementName {
-  if (isMeasurementName(name)) return name
-  throw new Error(`--only ${name}: expected some of ${measurementNames.join(', ')}`)
+function parseStorage(text: string): Storage {
+  if (text === 'folder' || text === 's3') return text
+  throw new Error(`--storage ${text}: expected folder or s3`)
+}
+
+function parseName(name: string, names: readonly MeasurementName[]): MeasurementName {
+  if (isMeasurementName(name) && names.includes(name)) return name
+  throw new Error(`--only ${name}: expected some of ${names.join(', ')}`)
 }
 
 /** Pairs are more than rounds anyway: they become as many, never fewer. */

@@ -189,7 +189,7 @@ function getBlob(server: Server, blob: Blob) {
   return { kind: 'get', method: 'GET', port: server.port(), path, bytes: blob.bytes } as const
 }
 
-function required<T>(value: T | undefined): T {
+export function required<T>(value: T | undefined): T {
   if (value === undefined) throw new TypeError('the content does not have what the measurement needs')
   return value
 }

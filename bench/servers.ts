@@ -3,17 +3,19 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Io } from '../oci/io.ts'
+import { distributionConfiguration } from './distribution.ts'
+import type { Store } from './engine.ts'
 import { findProgram, versionOf } from './find-program.ts'
 
 /** The servers side by side, each at its fastest honest setting: no access log, errors only, caches on. */
 export interface ServerKind {
-  readonly id: 'slipway' | 'distribution' | 'docker-registry' | 'nginx'
+  readonly id: 'slipway' | 'distribution' | 'distribution-parts' | 'docker-registry' | 'nginx'
   /** How its content is laid down: through its API, or as the files that it would have written. */
   readonly fill: 'api' | 'tree' | 'files'
   readonly takesPushes: boolean
   find(options: FindOptions, io: Io): Promise<Found>
-  /** Writes what configuration it needs into the folder; its data lies in `folder/data`. */
-  launch(program: string, folder: string, port: number): Promise<Launch>
+  /** Writes what configuration it needs into the folder; its data lies in the store, or without one in `folder/data`. */
+  launch(program: string, folder: string, port: number, store?: Store): Promise<Launch>
 }
 
 export interface FindOptions {
@@ -33,57 +35,87 @@ const distributionModule = `github.com/distribution/distribution/v3/cmd/registry
 export const slipwayMain = fileURLToPath(new URL('../cli/main.ts', import.meta.url))
 const packageFile = new URL('../package.json', import.meta.url)
 
-export const serverKinds: readonly ServerKind[] = [
-  {
-    id: 'slipway',
-    fill: 'api',
-    takesPushes: true,
-    async find() {
-      if (!existsSync(slipwayMain)) return { missing: 'cli/main.ts is not in this checkout' }
-      // Our own package.json has a version.
-      const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string }
-      return { program: process.execPath, name: `Slipway ${version}` }
-    },
-    async launch(_program, folder, port) {
-      const data = join(folder, 'data')
-      return {
-        args: [slipwayMain, 'serve', '--listen', `127.0.0.1:${port}`, '--data', data, '--log-level', 'warn'],
-      }
-    },
+const slipway: ServerKind = {
+  id: 'slipway',
+  fill: 'api',
+  takesPushes: true,
+  async find() {
+    if (!existsSync(slipwayMain)) return { missing: 'cli/main.ts is not in this checkout' }
+    // Our own package.json has a version.
+    const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string }
+    return { program: process.execPath, name: `Slipway ${version}` }
   },
-  {
-    id: 'distribution',
-    fill: 'tree',
-    takesPushes: true,
-    async find({ distribution }, io) {
-      const program = distribution ?? (await findProgram('registry', io))
-      if (program === undefined) return { missing: `go install ${distributionModule}` }
-      const version = await versionOf(program, '--version', io)
-      if (version !== distributionVersion) {
-        return { missing: `${program} is ${version}: go install ${distributionModule}, --distribution FILE` }
-      }
-      return { program, name: `distribution ${version}` }
-    },
-    launch: launchDistribution,
+  async launch(_program, folder, port, store) {
+    const args = [slipwayMain, 'serve', '--listen', `127.0.0.1:${port}`, '--log-level', 'warn']
+    if (!store) return { args: [...args, '--data', join(folder, 'data')] }
+    return {
+      args: [...args, '--storage', `s3://${store.bucket}`],
+      environment: {
+        SLIPWAY_STORAGE_S3_ENDPOINT: store.endpoint,
+        SLIPWAY_STORAGE_S3_REGION: store.region,
+        SLIPWAY_STORAGE_S3_ACCESS_KEY_ID: store.accessKeyId,
+        SLIPWAY_STORAGE_S3_SECRET_ACCESS_KEY: store.secretAccessKey,
+        SLIPWAY_STORAGE_S3_REDIRECT: String(store.redirect),
+      },
+    }
   },
-  {
-    id: 'docker-registry',
-    fill: 'tree',
-    takesPushes: true,
-    find: (_options, io) => findPackaged('docker-registry', 'docker-registry', '--version', io),
-    launch: launchDistribution,
+}
+
+const distribution: ServerKind = {
+  id: 'distribution',
+  fill: 'tree',
+  takesPushes: true,
+  async find({ distribution }, io) {
+    const program = distribution ?? (await findProgram('registry', io))
+    if (program === undefined) return { missing: `go install ${distributionModule}` }
+    const version = await versionOf(program, '--version', io)
+    if (version !== distributionVersion) {
+      return { missing: `${program} is ${version}: go install ${distributionModule}, --distribution FILE` }
+    }
+    return { program, name: `distribution ${version}` }
   },
-  {
-    id: 'nginx',
-    fill: 'files',
-    takesPushes: false,
-    find: (_options, io) => findPackaged('nginx', 'nginx-light', '-v', io),
-    async launch(_program, folder, port) {
-      const file = join(folder, 'nginx.conf')
-      await writeFile(file, nginxConfiguration(folder, port))
-      return { args: ['-p', folder, '-c', file] }
-    },
+  launch: launchDistribution,
+}
+
+const dockerRegistry: ServerKind = {
+  id: 'docker-registry',
+  fill: 'tree',
+  takesPushes: true,
+  find: (_options, io) => findPackaged('docker-registry', 'docker-registry', '--version', io),
+  launch: launchDistribution,
+}
+
+const nginx: ServerKind = {
+  id: 'nginx',
+  fill: 'files',
+  takesPushes: false,
+  find: (_options, io) => findPackaged('nginx', 'nginx-light', '-v', io),
+  async launch(_program, folder, port) {
+    const file = join(folder, 'nginx.conf')
+    await writeFile(file, nginxConfiguration(folder, port))
+    return { args: ['-p', folder, '-c', file] }
   },
+}
+
+/** Its documentation advises larger parts than the usual 10 MB where the way to the store is fast. */
+const largePartBytes = 32 * 1024 * 1024
+const distributionOfLargeParts: ServerKind = {
+  ...distribution,
+  id: 'distribution-parts',
+  async find(options, io) {
+    const found = await distribution.find(options, io)
+    return 'missing' in found ? found : { ...found, name: 'distribution, 32 MiB' }
+  },
+  launch: (program, folder, port, store) => launchDistribution(program, folder, port, store, largePartBytes),
+}
+
+export const serverKinds: readonly ServerKind[] = [slipway, distribution, dockerRegistry, nginx]
+/** Those that can keep their content in S3. */
+export const s3ServerKinds: readonly ServerKind[] = [
+  slipway,
+  distribution,
+  distributionOfLargeParts,
+  dockerRegistry,
 ]
 
 async function findPackaged(
@@ -97,23 +129,18 @@ async function findPackaged(
   return { program, name: `${name} ${await versionOf(program, versionFlag, io)}` }
 }
 
-async function launchDistribution(_program: string, folder: string, port: number): Promise<Launch> {
+async function launchDistribution(
+  _program: string,
+  folder: string,
+  port: number,
+  store?: Store,
+  partBytes?: number,
+): Promise<Launch> {
   const file = join(folder, 'registry.yml')
-  await writeFile(file, distributionConfiguration(folder, port))
-  // Version 3 otherwise traces every request and looks for a collector.
-  return { args: ['serve', file], environment: { OTEL_TRACES_EXPORTER: 'none' } }
+  await writeFile(file, distributionConfiguration({ folder, port, store, partBytes }))
+  // Version 3 otherwise traces every request and looks for a collector; 2.8 fails when it is told of certificates.
+  return { args: ['serve', file], environment: { OTEL_TRACES_EXPORTER: 'none', AWS_CA_BUNDLE: '' } }
 }
-
-const distributionConfiguration = (folder: string, port: number) => `version: 0.1
-log: { level: error, accesslog: { disabled: true } }
-storage:
-  cache: { blobdescriptor: inmemory }
-  filesystem: { rootdirectory: ${JSON.stringify(join(folder, 'data'))} }
-  delete: { enabled: true }
-  maintenance: { uploadpurging: { enabled: false } }
-http: { addr: "127.0.0.1:${port}", secret: bench }
-health: { storagedriver: { enabled: false } }
-`
 
 const nginxConfiguration = (folder: string, port: number) => `${process.getuid?.() === 0 ? 'user root;' : ''}
 worker_processes auto;

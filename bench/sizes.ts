@@ -11,6 +11,8 @@ export interface Sizes {
   readonly smallPushSeconds: number
   readonly blobBytes: number
   readonly hugeBytes: number
+  /** Of a layer whose requests to the store are counted. */
+  readonly giantBytes: number
   /** Blobs of blobBytes in one timing, by connections. */
   readonly pushes: Readonly<Record<1 | 4 | 16, number>>
   readonly tags: number
@@ -32,6 +34,7 @@ export const fullSizes: Sizes = {
   smallPushSeconds: 3,
   blobBytes: 100_000_000,
   hugeBytes: 1_000_000_000,
+  giantBytes: 2 ** 30,
   pushes: { 1: 3, 4: 12, 16: 16 },
   tags: 10_000,
   manyTags: 100_000,
@@ -50,6 +53,7 @@ export const quickSizes: Sizes = {
   loginSeconds: 3,
   smallPushSeconds: 1,
   hugeBytes: 200_000_000,
+  giantBytes: 100_000_000,
   pushes: { 1: 2, 4: 8, 16: 16 },
   manyTags: 20_000,
   pushedTags: 2000,
@@ -57,6 +61,7 @@ export const quickSizes: Sizes = {
 }
 
 export function bytesText(bytes: number): string {
+  if (bytes % 2 ** 30 === 0) return `${bytes / 2 ** 30} GiB`
   if (bytes >= 1e9) return `${bytes / 1e9} GB`
   return bytes >= 1e6 ? `${bytes / 1e6} MB` : `${bytes / 1024} KiB`
 }

@@ -11,19 +11,17 @@ import { runWrk, type WrkLoad } from './wrk.ts'
 /** What is timed. */
 export type Target = Pick<Server, 'port' | 'pid'>
 
+export type Timed = Sample & { readonly report: Report }
+
 /** Processor time of the server for each gigabyte that the load moved, and megabytes in a second. */
-export async function timeBytes(server: Server, job: Job, io: Io): Promise<Sample> {
+export async function timeBytes(server: Target, job: Job, io: Io): Promise<Timed> {
   const { report, cpu } = await timeLoad(server, job, io)
   const clientCores = report.clientCpuSeconds / report.seconds
-  return { value: report.bytes / 1e6 / report.seconds, cpu: cpu / (report.bytes / 1e9), clientCores }
+  return { value: report.bytes / 1e6 / report.seconds, cpu: cpu / (report.bytes / 1e9), clientCores, report }
 }
 
 /** Requests in a second, how long they took, and the server's processor time for ten thousand. */
-export async function timeRequests(
-  server: Server,
-  job: Job,
-  io: Io,
-): Promise<Sample & { readonly report: Report }> {
+export async function timeRequests(server: Target, job: Job, io: Io): Promise<Timed> {
   const { report, cpu } = await timeLoad(server, job, io)
   const { requests, seconds, p50Ms, p99Ms, clientCpuSeconds } = report
   const clientCores = clientCpuSeconds / seconds
@@ -50,7 +48,7 @@ export async function settle(server: Server, io: Io): Promise<void> {
   await runProgram('sync', ['-f', server.folder], io)
 }
 
-async function timeLoad(server: Server, job: Job, io: Io): Promise<{ report: Report; cpu: number }> {
+async function timeLoad(server: Target, job: Job, io: Io): Promise<{ report: Report; cpu: number }> {
   const before = cpuSeconds(server.pid())
   const report = await runClient(job, io)
   return { report, cpu: cpuSeconds(server.pid()) - before }

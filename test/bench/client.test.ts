@@ -43,6 +43,24 @@ describe('the client of the bench', () => {
     expect(answered).toBeGreaterThan(2)
   })
 
+  it('goes where it is sent to for a body', async ({ signal }) => {
+    const asked: string[] = []
+    await using store = await listen((request, response) => {
+      asked.push(request.url ?? '')
+      response.end(megabyte)
+    })
+    const location = `http://127.0.0.1:${store.port}/bucket/blob?signature=1`
+    await using server = await listen((_request, response) => response.writeHead(307, { location }).end())
+    const job = { ...getJob, port: server.port, redirectPort: store.port }
+    const report = await tryClient(job, { signal })
+    expect(report).toMatchObject({
+      failures: 0,
+      requests: asked.length,
+      bytes: asked.length * megabyte.length,
+    })
+    expect(new Set(asked)).toEqual(new Set(['/bucket/blob?signature=1']))
+  })
+
   it.for([
     ['a body that ends early', /500000 bytes, 1000000 were announced/],
     ['a body of another length', /7 bytes, expected 1000000/],
