@@ -38,7 +38,6 @@ it.for([
   await pushBlob(registry.registry, Buffer.from('x'), repo('app'))
   const anybody = greedy ?? (await registry.token(undefined, 'repository:app:pull'))
   let asked = 0
-  // Another blob each time: one that is asked for often is free.
   const blob = () => `/v2/app/blobs/${digest(Buffer.from(String(asked++)))}`
   for (const [path, served] of [
     [() => '/v2/app/tags/list', 200],
