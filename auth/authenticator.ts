@@ -125,18 +125,19 @@ export function authenticator(parts: AuthenticatorParts): Authenticator {
     return { by: 'token', identity, credential: tokenCredential(token.id) }
   }
 
-  async function byWorkload(username: string, secret: string, io: Io): Promise<Shown | undefined> {
+  async function byWorkload(
+    username: string,
+    secret: string,
+    view: View,
+    io: Io,
+  ): Promise<Shown | undefined> {
     try {
       const { workloads, expiresMs } = await parts.workloads().verify(secret, io)
       const name = workloads.find(each => each === username) ?? workloads[0]
-      return (
-        name && {
-          by: 'workload',
-          identity: { kind: 'workload', name },
-          credential: workloadCredential(name),
-          expiresMs,
-        }
-      )
+      const terms = name && view.workloads.get(name)
+      if (name === undefined || terms === undefined) return undefined
+      const credential = workloadCredential(name, terms)
+      return { by: 'workload', identity: { kind: 'workload', name }, credential, expiresMs }
     } catch (error) {
       if (error instanceof InvalidToken) return undefined
       throw error
@@ -165,7 +166,9 @@ export function authenticator(parts: AuthenticatorParts): Authenticator {
     if (isOfMachine) {
       // Nobody guesses one, and to look at it costs little: so what others try keeps out no machine, and what a machine
       // shows, by whatever name, is no reason to trust who tries passwords.
-      const shown = isSecretLike(secret) ? byToken(secret, view) : await byWorkload(username, secret, io)
+      const shown = isSecretLike(secret)
+        ? byToken(secret, view)
+        : await byWorkload(username, secret, view, io)
       const caller = accept(mark, shown, view)
       if (caller) return caller
     }

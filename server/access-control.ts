@@ -40,7 +40,7 @@ export const noAccessSettings: AccessSettings = {
   rules: [],
   protections: [],
   htpasswd: new Map(),
-  workloads: [],
+  workloads: new Map(),
   isExposed: false,
 }
 

@@ -73,7 +73,7 @@ it('looks once at a wrong password that comes many times at once, and keeps from
 })
 
 it('keeps out no machine for what others guess by its name', async () => {
-  const settings = () => ({ ...noAccessSettings, workloads: [name('gha')] })
+  const settings = () => ({ ...noAccessSettings, workloads: new Map([[name('gha'), 'x']]) })
   await using registry = await guarded(people, { workloads: () => someWorkloads, access: settings })
   const statusOf = async (username: string, secret: string) =>
     (await registry.send('/v2/', { authorization: basic(username, secret) })).status
