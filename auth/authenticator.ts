@@ -7,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import type { Io } from '../oci/io.ts'
 import { type AccessPolicy, openToAll, type Principal, parseIdentity, parsePrincipalName } from './access.ts'
+import { askOnce } from './ask-once.ts'
 import type { Credentials } from './credentials.ts'
 import type { View } from './directory.ts'
 import { Busy, InvalidToken } from './errors.ts'
@@ -74,18 +75,18 @@ interface Shown extends Proof {
 
 /** A name and a secret that have proved right are not looked at again for so long; whether it still stands is asked each time. */
 const rememberedMs = 60_000
-const rememberedProofs = 10_000
+const remembered = { max: 10_000, ttl: rememberedMs }
 
 const wrong: Refusal = { refused: 'wrong' }
 
 export function authenticator(parts: AuthenticatorParts): Authenticator {
   const { throttle, now } = parts
-  const proofs = new LRUCache<string, Shown>({ max: rememberedProofs, ttl: rememberedMs })
+  const proofs = new LRUCache<string, Shown>(remembered)
+  /** A password that is wrong as well: who repeats one would keep from being looked at what others show. */
+  const compareOnce = askOnce<{ readonly isPassword: boolean; readonly isKept: boolean }>(remembered)
   const key = randomBytes(32)
-  const markOf = (username: string, secret: string) =>
-    createHmac('sha256', key)
-      .update(JSON.stringify([username, secret]))
-      .digest('base64')
+  const markOf = (...texts: readonly string[]) =>
+    createHmac('sha256', key).update(JSON.stringify(texts)).digest('base64')
 
   async function byPassword(
     username: string,
@@ -97,10 +98,14 @@ export function authenticator(parts: AuthenticatorParts): Authenticator {
     const user = name && view.user(name)
     const { htpasswd } = view
     const kept = name && !user ? htpasswd.get(name) : undefined
-    // Both are done for everybody, so that the time tells nothing about who is there.
-    const isPassword = await parts.passwords.verify(secret, user?.password, io)
     const compared = kept ?? standInFor(username, htpasswd)
-    const isKept = compared !== undefined && (await parts.hashing.isBcryptOf(compared, secret, io))
+    const compare = async () => ({
+      // Both are done for everybody, so that the time tells nothing about who is there.
+      isPassword: await parts.passwords.verify(secret, user?.password, io),
+      isKept: compared !== undefined && (await parts.hashing.isBcryptOf(compared, secret, io)),
+    })
+    const question = markOf(username, secret, user?.password ?? '', compared ?? '')
+    const { isPassword, isKept } = await compareOnce(question, compare, io)
     if (name && user && isPassword && !user.disabled)
       return {
         by: 'password',
@@ -120,28 +125,29 @@ export function authenticator(parts: AuthenticatorParts): Authenticator {
     return { by: 'token', identity, credential: tokenCredential(token.id) }
   }
 
-  async function byWorkload(username: string, secret: string, io: Io): Promise<Shown | undefined> {
+  async function byWorkload(
+    username: string,
+    secret: string,
+    view: View,
+    io: Io,
+  ): Promise<Shown | undefined> {
     try {
       const { workloads, expiresMs } = await parts.workloads().verify(secret, io)
       const name = workloads.find(each => each === username) ?? workloads[0]
-      return (
-        name && {
-          by: 'workload',
-          identity: { kind: 'workload', name },
-          credential: workloadCredential(name),
-          expiresMs,
-        }
-      )
+      const terms = name && view.workloads.get(name)
+      if (name === undefined || terms === undefined) return undefined
+      const credential = workloadCredential(name, terms)
+      return { by: 'workload', identity: { kind: 'workload', name }, credential, expiresMs }
     } catch (error) {
       if (error instanceof InvalidToken) return undefined
       throw error
     }
   }
 
-  function prove(username: string, secret: string, view: View, io: Io): Promise<Shown | undefined> {
-    if (isSecretLike(secret)) return Promise.resolve(byToken(secret, view))
-    if (parts.workloads().isWorkloadToken(secret)) return byWorkload(username, secret, io)
-    return byPassword(username, secret, view, io)
+  function accept(mark: string, shown: Shown | undefined, view: View): Caller | undefined {
+    const caller = shown && callerOf(shown, view, now())
+    if (caller) proofs.set(mark, shown)
+    return caller
   }
 
   async function basic(
@@ -155,6 +161,17 @@ export function authenticator(parts: AuthenticatorParts): Authenticator {
     const known = proofs.get(mark)
     const again = known && callerOf(known, view, now())
     if (again) return again
+
+    const isOfMachine = isSecretLike(secret) || parts.workloads().isWorkloadToken(secret)
+    if (isOfMachine) {
+      // Nobody guesses one, and to look at it costs little: so what others try keeps out no machine, and what a machine
+      // shows, by whatever name, is no reason to trust who tries passwords.
+      const shown = isSecretLike(secret)
+        ? byToken(secret, view)
+        : await byWorkload(username, secret, view, io)
+      const caller = accept(mark, shown, view)
+      if (caller) return caller
+    }
     const admission =
       isSecretLike(secret) && !parseSecret(secret)
         ? throttle.admitMalformed(address)
@@ -163,12 +180,10 @@ export function authenticator(parts: AuthenticatorParts): Authenticator {
       return { refused: 'slow-down', retryAfterSeconds: admission.retryAfterSeconds }
     try {
       if (admission.delayMs > 0) await pause(admission.delayMs, undefined, io)
-      const shown = await prove(username, secret, view, io)
-      const caller = shown && callerOf(shown, view, now())
-      if (!caller) return wrong
-      admission.succeeded()
-      proofs.set(mark, shown)
-      return caller
+      if (isOfMachine) return wrong
+      const caller = accept(mark, await byPassword(username, secret, view, io), view)
+      if (caller) admission.succeeded()
+      return caller ?? wrong
     } catch (error) {
       admission.abandoned()
       if (error instanceof Busy) return { refused: 'busy' }

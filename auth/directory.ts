@@ -19,7 +19,8 @@ export interface AccessSettings {
   readonly protections: readonly Protection[]
   /** Users of a password file, with their bcrypt hashes. */
   readonly htpasswd: ReadonlyMap<PrincipalName, string>
-  readonly workloads: readonly PrincipalName[]
+  /** Each with what its tokens must say, as a text: what was proved by other words ends when these change. */
+  readonly workloads: ReadonlyMap<PrincipalName, string>
   /** Other machines can connect: when the last who was known is gone it stays closed. */
   readonly isExposed: boolean
 }
@@ -52,6 +53,8 @@ export interface View {
   user(name: PrincipalName): StoredUser | undefined
   /** Users of the password file, with their bcrypt hashes; a stored user of the same name takes precedence. */
   readonly htpasswd: ReadonlyMap<PrincipalName, string>
+  /** As in the settings. */
+  readonly workloads: AccessSettings['workloads']
   /** Undefined unless it is good now. */
   token(id: string, nowMs: number): StoredToken | undefined
   /** What somebody may do who came with a token. */
@@ -161,7 +164,7 @@ function viewOf(state: AccessState, settings: AccessSettings, now: () => number)
       case 'robot':
         return robots.has(identity.name) ? { kind: 'robot', name: identity.name } : undefined
       case 'workload':
-        return workloads.includes(identity.name) ? { kind: 'workload', name: identity.name } : undefined
+        return workloads.has(identity.name) ? { kind: 'workload', name: identity.name } : undefined
     }
   }
 
@@ -172,7 +175,7 @@ function viewOf(state: AccessState, settings: AccessSettings, now: () => number)
     isOpen:
       !isExposed &&
       [users, robots, htpasswd].every(({ size }) => size === 0) &&
-      rules.length + workloads.length === 0,
+      rules.length + workloads.size === 0,
     principal(identity) {
       const word = wordOf(identity)
       const known = principals.get(word)
@@ -184,6 +187,7 @@ function viewOf(state: AccessState, settings: AccessSettings, now: () => number)
     },
     user: name => users.get(name),
     htpasswd,
+    workloads,
     token(id, nowMs) {
       const token = tokens.get(id)
       const isGood =

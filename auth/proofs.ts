@@ -13,10 +13,12 @@ export interface Proof {
 }
 
 export const passwordCredential = (name: PrincipalName, serial: number) => `password:${name}:${serial}`
-export const htpasswdCredential = (name: PrincipalName, hash: string) =>
-  `htpasswd:${name}:${createHash('sha256').update(hash).digest('base64url').slice(0, 16)}`
+export const htpasswdCredential = (name: PrincipalName, hash: string) => `htpasswd:${name}:${markOf(hash)}`
 export const tokenCredential = (id: string) => `token:${id}`
-export const workloadCredential = (name: PrincipalName) => `workload:${name}`
+/** `terms`: what its tokens had to say. */
+export const workloadCredential = (name: PrincipalName, terms: string) => `workload:${name}:${markOf(terms)}`
+
+const markOf = (text: string) => createHash('sha256').update(text).digest('base64url').slice(0, 16)
 
 export interface Standing {
   readonly principal: Principal
@@ -54,8 +56,10 @@ function currentCredentials(identity: Identity, view: View): readonly string[] {
       const hash = view.htpasswd.get(identity.name)
       return hash === undefined ? [] : [htpasswdCredential(identity.name, hash)]
     }
-    case 'workload':
-      return [workloadCredential(identity.name)]
+    case 'workload': {
+      const terms = view.workloads.get(identity.name)
+      return terms === undefined ? [] : [workloadCredential(identity.name, terms)]
+    }
     case 'robot':
     case 'anonymous':
       return []

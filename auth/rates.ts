@@ -35,15 +35,24 @@ export function rateLimit({ perMinute, burst }: Rate, now: () => number): TakeTu
 const hotWithinMs = 10 * 60_000
 const hotAfter = 5
 
-/** Whether a key has been asked about often of late; asking counts. `now` is as above. */
-export function hotKeys(now: () => number): (key: string) => boolean {
-  const seen = new LRUCache<string, { count: number; readonly sinceMs: number }>({ max: mostKnown })
-  return key => {
+interface Asked {
+  readonly by: Set<string>
+  readonly sinceMs: number
+}
+
+/**
+ * Whether many have asked about a key of late; asking counts, once for each of them: nobody makes a key hot alone. `now`
+ * is as above.
+ */
+export function hotKeys(now: () => number): (key: string, who: string) => boolean {
+  const seen = new LRUCache<string, Asked>({ max: mostKnown })
+  return (key, who) => {
     const known = seen.get(key)
-    const current = known && now() - known.sinceMs < hotWithinMs ? known : { count: 0, sinceMs: now() }
-    current.count++
-    seen.set(key, current)
-    return current.count > hotAfter
+    const { by, sinceMs } =
+      known && now() - known.sinceMs < hotWithinMs ? known : { by: new Set<string>(), sinceMs: now() }
+    if (by.size <= hotAfter) by.add(who)
+    seen.set(key, { by, sinceMs })
+    return by.size > hotAfter
   }
 }
 

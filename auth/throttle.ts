@@ -37,7 +37,7 @@ export interface Throttle {
 }
 
 export interface ThrottleSettings {
-  /** ms since the epoch. */
+  /** ms that never go back: a clock that is set must neither forgive nor lock out. */
   readonly now: () => number
 }
 

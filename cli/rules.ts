@@ -94,7 +94,7 @@ function findingsAbout(rule: Rule, { state }: View, { settings }: RegistryFolder
     rules: [...settings.rules, ...state.rules.map(parseRule), rule],
     groups: settings.groups,
     // What the settings say of workloads is their own matter: here they only need to be there.
-    workloads: new Map(settings.workloads.map(name => [name, { issuer: '' }])),
+    workloads: new Map([...settings.workloads.keys()].map(name => [name, { issuer: '' }])),
     nowMs: Date.now(),
   })
   return findings.filter(({ about }) => about === rule.text)

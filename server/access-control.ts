@@ -40,7 +40,7 @@ export const noAccessSettings: AccessSettings = {
   rules: [],
   protections: [],
   htpasswd: new Map(),
-  workloads: [],
+  workloads: new Map(),
   isExposed: false,
 }
 
@@ -88,7 +88,7 @@ export function accessControl(parts: AccessControlParts): AccessControl {
     workloads,
     passwords: passwords(hashing.argon2id),
     hashing,
-    throttle: throttle({ now }),
+    throttle: throttle({ now: () => performance.now() }),
     now,
   })
   const withKeys =

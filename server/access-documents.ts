@@ -1,5 +1,6 @@
 /** The documents of access control as records of the store. */
 import type { Document, DocumentName, Documents } from '../auth/directory.ts'
+import type { Io } from '../oci/io.ts'
 import { accessKey } from '../storage/layout.ts'
 import type { ObjectStore, StoredRecord } from '../storage/object-store.ts'
 import { decodeRecord, encodeRecord, operation } from '../storage/record.ts'
@@ -8,17 +9,39 @@ interface Kept {
   readonly value: object
 }
 
-/** `store` remembers records (see cached.ts): a document that has not changed is the same object each time. */
+interface Known {
+  readonly document: Document<object>
+  /** Of the record that was read last, as `isCurrent` compares it. */
+  readonly version: string | undefined
+}
+
+/**
+ * A document that has not changed is the same object each time, however large it is: every request asks for it, and the
+ * store's own memory (cached.ts) leaves out what is large.
+ */
 export function accessDocuments(store: ObjectStore): Documents {
-  const documentOf = <Value>(record: StoredRecord): Document<Value> => {
-    // Only `write` writes under this key, and what it wrote has the type of its name.
-    const { value } = decodeRecord<Kept>(record)
-    return { value: value as Value, version: record.etag }
+  const latest = new Map<DocumentName, Known>()
+
+  async function find(name: DocumentName, io: Io): Promise<Document<object> | undefined> {
+    const key = accessKey(name)
+    const known = latest.get(name)
+    if (known?.version !== undefined && store.isCurrent?.(key, known.version)) return known.document
+    const record = await store.read(key, io)
+    if (!record) {
+      latest.delete(name)
+      return undefined
+    }
+    // An etag is of what is in a record, and no two that were written have the same.
+    const isSame = record.etag === known?.document.version
+    const document = isSame ? known.document : documentOf(record)
+    latest.set(name, { document, version: record.version })
+    return document
   }
+
   return {
-    async read<Value>(name: DocumentName, io: Parameters<Documents['read']>[1]) {
-      const record = await store.read(accessKey(name), io)
-      return record && documentOf<Value>(record)
+    async read<Value>(name: DocumentName, io: Io) {
+      // Only `write` writes under this key, and what it wrote has the type of its name.
+      return (await find(name, io)) as Document<Value> | undefined
     },
     async write(name, value, version, io) {
       const condition = version === undefined ? { ifAbsent: true as const } : { ifMatch: version }
@@ -29,4 +52,8 @@ export function accessDocuments(store: ObjectStore): Documents {
       return written !== undefined
     },
   }
+}
+
+function documentOf(record: StoredRecord): Document<object> {
+  return { value: decodeRecord<Kept>(record).value, version: record.etag }
 }

@@ -48,7 +48,7 @@ export function accessSettingsOf(settings: Settings, htpasswd: string | undefine
   const { workloads, ...rest } = accessOf(settings)
   return {
     ...rest,
-    workloads: [...workloads.keys()],
+    workloads: new Map([...workloads].map(([name, workload]) => [name, JSON.stringify(workload)])),
     isExposed: !settings.listen.every(isLocal),
     htpasswd: htpasswd === undefined ? new Map() : parseHtpasswd(htpasswd),
   }

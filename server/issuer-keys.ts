@@ -13,8 +13,12 @@ export interface IssuerKeysSource {
 
 interface Fetched {
   readonly keys: Promise<KeySet>
-  readonly atMs: number
+  /** Then they are asked for again. */
+  readonly untilMs: number
 }
+
+/** Milliseconds that never go back. */
+const now = () => performance.now()
 
 /** An issuer publishes a new key a day or more before it signs with it. */
 const keptMs = 10 * 60_000
@@ -33,7 +37,7 @@ export function issuerKeys({ access, files }: IssuerKeysSource): IssuerKeys {
 
   function kept(url: string, get: () => Promise<KeySet>): Promise<KeySet> {
     const found = latest.get(url)
-    if (found && Date.now() - found.atMs < (good.has(url) ? keptMs : retryMs)) return found.keys
+    if (found && now() < found.untilMs) return found.keys
     const before = good.get(url)
     const keys = get().then(
       set => {
@@ -41,6 +45,7 @@ export function issuerKeys({ access, files }: IssuerKeysSource): IssuerKeys {
         return set
       },
       error => {
+        latest.set(url, { keys, untilMs: now() + retryMs })
         if (before) return before
         throw new RegistryError('ISSUER_UNAVAILABLE', {
           cause: error,
@@ -50,7 +55,7 @@ export function issuerKeys({ access, files }: IssuerKeysSource): IssuerKeys {
     )
     // Whoever waits for it hears of its failure.
     keys.catch(() => {})
-    latest.set(url, { keys, atMs: Date.now() })
+    latest.set(url, { keys, untilMs: now() + keptMs })
     return keys
   }
 

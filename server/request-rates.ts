@@ -59,10 +59,13 @@ export function requestRates(rates: () => RequestRates): LimitRate {
     if (!rate) return
     const take = turns.get(rate) ?? rateLimit(rate, now)
     turns.set(rate, take)
-    // A layer that everybody pulls at once is nobody's doing, and half an image helps nobody.
-    if ((operation.kind === 'getBlob' || operation.kind === 'headBlob') && isHot(operation.digest)) return
+    const from = `address ${networkOf(address).host}`
     const isNobody = principal === undefined || principal.kind === 'anonymous'
-    const waitSeconds = take(isNobody ? `address ${networkOf(address).host}` : wordOf(principal))
+    const who = isNobody ? from : wordOf(principal)
+    // A layer that everybody pulls at once is nobody's doing, and half an image helps nobody. One robot can be many.
+    const isOfBlob = operation.kind === 'getBlob' || operation.kind === 'headBlob'
+    if (isOfBlob && isHot(operation.digest, `${who} ${from}`)) return
+    const waitSeconds = take(who)
     if (waitSeconds > 0)
       throw new RegistryError('TOO_MANY_REQUESTS', { headers: { 'Retry-After': String(waitSeconds) } })
   }

@@ -30,6 +30,7 @@ const knownTo: Readonly<Record<string, readonly string[]>> = {
   jose: ['auth/jwt.ts'],
   bcryptjs: ['auth/hashing.ts'],
   'lru-cache': [
+    'auth/ask-once.ts',
     'auth/authenticator.ts',
     'auth/rates.ts',
     'auth/throttle.ts',

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { rateLimit } from '../../auth/rates.ts'
+import { hotKeys, rateLimit } from '../../auth/rates.ts'
 
 function limit(perMinute: number, burst: number) {
   const clock = { nowMs: 5_000 }
@@ -37,4 +37,16 @@ it('takes as many in the long run as it says', () => {
 it('lets nobody use up the turns of somebody else', () => {
   const { take } = limit(1, 1)
   expect([take('alice'), take('alice'), take('bob'), take('__proto__'), take('')]).toEqual([0, 60, 0, 0, 0])
+})
+
+it('calls hot what many ask about, and not what one asks about often', () => {
+  const clock = { nowMs: 5_000 }
+  const isHot = hotKeys(() => clock.nowMs)
+  const often = Array.from({ length: 100 }, () => isHot('layer', 'alice'))
+  expect(often).not.toContain(true)
+  const many = ['bob', 'carol', 'dave', 'erin', 'frank', 'alice', 'grace']
+  expect(many.map(who => isHot('layer', who))).toEqual([false, false, false, false, true, true, true])
+  expect(isHot('another', 'alice')).toBe(false)
+  clock.nowMs += 600_000
+  expect(isHot('layer', 'alice')).toBe(false)
 })

@@ -23,7 +23,7 @@ async function registry(): Promise<Guarded> {
         rules: [],
         protections: [],
         htpasswd: new Map(),
-        workloads: [name('gha')],
+        workloads: new Map([[name('gha'), 'x']]),
         isExposed: false,
       }),
     },

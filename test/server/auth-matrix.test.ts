@@ -1,5 +1,7 @@
 /** Every operation, by everybody, on every kind of repository: what is answered, against an oracle of a few lines. */
+
 import { expect, it } from 'vitest'
+import { workloadCredential } from '../../auth/proofs.ts'
 import type { RepositoryName } from '../../oci/names.ts'
 import { noAccessSettings } from '../../server/access-control.ts'
 import { requiredPermission } from '../../server/operations.ts'
@@ -139,7 +141,7 @@ async function everybody(store: ReturnType<typeof memoryStore>) {
     [
       'workload, issued',
       { shows: 'bearer', level: 'push' },
-      issued(ours, { kind: 'workload', name: name('gha') }, 'workload:gha'),
+      issued(ours, { kind: 'workload', name: name('gha') }, workloadCredential(name('gha'), 'x')),
     ],
     ['expired', { shows: 'dead', level: 'none' }, issued(past, person('pusher'), proof('pusher'))],
     ['expired API token', { shows: 'wrong', level: 'none' }, shown('pusher', expired.text)],
@@ -243,4 +245,4 @@ const state = {
   protections: storedProtections(...protections),
 }
 
-const configured = { ...noAccessSettings, workloads: [name('gha')] }
+const configured = { ...noAccessSettings, workloads: new Map([[name('gha'), 'x']]) }

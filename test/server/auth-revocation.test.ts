@@ -3,9 +3,9 @@ import { expect, it, onTestFinished } from 'vitest'
 import { directory } from '../../auth/directory.ts'
 import { activeOf, revoked, turned } from '../../auth/keys.ts'
 import type { AccessState } from '../../auth/state.ts'
-import { noAccessSettings } from '../../server/access-control.ts'
+import { noAccessSettings, noWorkloads } from '../../server/access-control.ts'
 import { accessDocuments } from '../../server/access-documents.ts'
-import { apiToken, basic, storedRules, storedUser } from '../helpers/access.ts'
+import { apiToken, basic, bearer, someWorkloads, storedRules, storedUser } from '../helpers/access.ts'
 import { ownedFolder } from '../helpers/folder.ts'
 import { type Guarded, guarded } from '../helpers/guarded.ts'
 import { pushBlob, repo } from '../helpers/local-registry.ts'
@@ -103,4 +103,31 @@ it('closes at the first user, and takes nobody in who was nobody before', async 
   expect((await registry.send(path)).status).toBe(401)
   expect((await registry.send(path, { authorization })).status).toBe(401)
   expect((await registry.as('alice', path)).status).toBe(404)
+})
+
+it('takes nothing that a workload has proved in words that are not the configured ones any more', async () => {
+  let terms = 'any branch'
+  const access = () => ({ ...noAccessSettings, workloads: new Map([[name('gha'), terms]]) })
+  const rules = storedRules('pull app workload:gha')
+  let settings = access()
+  let isTaken = true
+  const workloads = () => (isTaken ? someWorkloads : noWorkloads)
+  await using registry = await guarded(
+    { users: [storedUser('alice')], rules },
+    { access: () => settings, workloads },
+  )
+  const itself = basic('gha', 'workload.gha.x')
+  const issued = await registry.send('/auth/token?scope=repository:app:pull', { authorization: itself })
+  const authorization = bearer((JSON.parse(issued.text) as { token: string }).token)
+  const statuses = async () => [
+    (await registry.send(path, { authorization })).status,
+    (await registry.send(path, { authorization: itself })).status,
+  ]
+  expect(await statuses()).toEqual([404, 404])
+  settings = access()
+  expect(await statuses()).toEqual([404, 404])
+  terms = 'the branch main'
+  settings = access()
+  isTaken = false
+  expect(await statuses()).toEqual([401, 401])
 })

@@ -40,7 +40,7 @@ beforeAll(async () => {
 })
 afterAll(() => registry[Symbol.asyncDispose]())
 
-const configured = { ...noAccessSettings, workloads: [name('gha')] }
+const configured = { ...noAccessSettings, workloads: new Map([[name('gha'), 'x']]) }
 const bob = basic('bob', password)
 
 interface Token {

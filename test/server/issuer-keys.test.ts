@@ -1,5 +1,5 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest'
 import type { PrincipalName } from '../../auth/access.ts'
 import type { ConfiguredAccess, ConfiguredWorkload } from '../../server/access-settings.ts'
 import { issuerKeys } from '../../server/issuer-keys.ts'
@@ -99,4 +99,25 @@ it.for([
   answers['/.well-known/openid-configuration'] = json(document())
   answers['/jwks'] = json({ keys: [key] })
   await expect(keysOf({ kind: 'discovery' })()).rejects.toMatchObject(fault('ISSUER_UNAVAILABLE'))
+})
+
+it('goes on with what was fetched last while an issuer cannot be reached, and soon asks again', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const renewed = { keys: [{ ...key, kid: 'two' }] }
+  answers['/keys'] = json({ keys: [key] })
+  const keys = keysOf({ kind: 'url', url: `${origin}/keys` })
+  expect(await keys()).toEqual({ keys: [key] })
+  vi.advanceTimersByTime(9 * 60_000)
+  answers['/keys'] = json(renewed)
+  expect(await keys()).toEqual({ keys: [key] })
+  vi.advanceTimersByTime(60_000)
+  answers['/keys'] = html
+  expect(await keys()).toEqual({ keys: [key] })
+  vi.advanceTimersByTime(29_000)
+  expect(await keys()).toEqual({ keys: [key] })
+  expect(asked).toHaveLength(2)
+  answers['/keys'] = json(renewed)
+  vi.advanceTimersByTime(1_000)
+  expect(await keys()).toEqual(renewed)
 })
