@@ -148,6 +148,6 @@ export function partWriter(
       return { parts, added, rest: buffer.subarray(0, filled), ...(cut && { cut }) }
     },
 
-    release: () => buffers.give(buffer),
+    release: () => buffers.give(buffer, count > before.count ? buffer.length : filled),
   }
 }

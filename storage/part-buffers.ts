@@ -6,15 +6,18 @@ export interface PartBuffers {
   take(signal: AbortSignal): Promise<Buffer>
   /** One more, if that takes it from nobody. */
   tryTake(): Buffer | undefined
-  give(buffer: Buffer): void
+  /** `used`: how much of it was written to, all of it where nothing is said. */
+  give(buffer: Buffer, used?: number): void
 }
 
-/** Kept when nobody needs them. */
+/** Kept when nobody needs them; and all that were hardly used, as only that much of them takes memory. */
 const keptBuffers = 4
+const hardlyBytes = 1024 * 1024
 
 export function partBuffers({ bytes, most }: { readonly bytes: number; readonly most: number }): PartBuffers {
   const free: Buffer[] = []
   const waiting: ((buffer: Buffer) => void)[] = []
+  const wellUsed = new WeakSet<Buffer>()
   let taken = 0
 
   function next(): Buffer {
@@ -42,11 +45,13 @@ export function partBuffers({ bytes, most }: { readonly bytes: number; readonly 
       })
     },
     tryTake: () => (taken < most && waiting.length === 0 ? next() : undefined),
-    give(buffer) {
+    give(buffer, used = bytes) {
+      if (used > hardlyBytes) wellUsed.add(buffer)
       const first = waiting.shift()
       if (first) return first(buffer)
       taken--
-      if (free.length < keptBuffers) free.push(buffer)
+      const kept = free.filter(each => wellUsed.has(each)).length
+      if (!wellUsed.has(buffer) || kept < keptBuffers) free.push(buffer)
     },
   }
 }
