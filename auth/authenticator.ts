@@ -45,8 +45,8 @@ export interface Caller {
 }
 
 export type Refusal =
-  /** What was shown is wrong. Nothing more is said, whatever it was. */
-  | { readonly refused: 'wrong' }
+  /** What was shown is wrong. Nothing more is said, whatever it was; `because` is for logs. */
+  | { readonly refused: 'wrong'; readonly because?: string }
   | { readonly refused: 'invalid-token' }
   | { readonly refused: 'slow-down'; readonly retryAfterSeconds: number }
   | { readonly refused: 'busy' }
@@ -120,7 +120,7 @@ export function authenticator(parts: AuthenticatorParts): Authenticator {
     return { by: 'token', identity, credential: tokenCredential(token.id) }
   }
 
-  async function byWorkload(username: string, secret: string, io: Io): Promise<Shown | undefined> {
+  async function byWorkload(username: string, secret: string, io: Io): Promise<Shown | Refusal | undefined> {
     try {
       const { workloads, expiresMs } = await parts.workloads().verify(secret, io)
       const name = workloads.find(each => each === username) ?? workloads[0]
@@ -133,12 +133,12 @@ export function authenticator(parts: AuthenticatorParts): Authenticator {
         }
       )
     } catch (error) {
-      if (error instanceof InvalidToken) return undefined
+      if (error instanceof InvalidToken) return { refused: 'wrong', because: error.message }
       throw error
     }
   }
 
-  function prove(username: string, secret: string, view: View, io: Io): Promise<Shown | undefined> {
+  function prove(username: string, secret: string, view: View, io: Io): Promise<Shown | Refusal | undefined> {
     if (isSecretLike(secret)) return Promise.resolve(byToken(secret, view))
     if (parts.workloads().isWorkloadToken(secret)) return byWorkload(username, secret, io)
     return byPassword(username, secret, view, io)
@@ -164,6 +164,7 @@ export function authenticator(parts: AuthenticatorParts): Authenticator {
     try {
       if (admission.delayMs > 0) await pause(admission.delayMs, undefined, io)
       const shown = await prove(username, secret, view, io)
+      if (shown && 'refused' in shown) return shown
       const caller = shown && callerOf(shown, view, now())
       if (!caller) return wrong
       admission.succeeded()
