@@ -66,7 +66,8 @@ export const recordCommands = (print: Print) =>
         verify: command({
           summary: 'say whether a line was changed, removed or inserted',
           details: [
-            'Ends with 0, or with 3 and the first place where the chain is broken. That the last lines are missing shows',
+            'Ends with 0, or with 3 and the first line that does not fit the one before it: either was changed, or one',
+            'between them removed or inserted. That last lines are missing, or that the very last one was changed, shows',
             'only to who has kept what verify printed when they were there: give that to --known.',
           ],
           options: {

@@ -7,12 +7,13 @@ const good = 'correct horse battery\n'
 
 describe('user add', () => {
   it('makes the registry, and a password that it shows alone and once', async () => {
-    const { run, done } = administered()
+    const { run, done, data } = administered()
     const { status, stdout, stderr } = await run('user add alice --admin')
     expect(status).toBe(0)
     expect(stdout).toMatch(/^[A-Za-z2-9]{20}\n$/)
     expect(stderr).toBe(
-      'administrator alice was added; the password is shown once\n' +
+      `a registry was made in ${data}\n` +
+        'administrator alice was added; the password is shown once\n' +
         'the registry was open to everybody; from now on people and machines sign in\n',
     )
     expect(JSON.parse(await done('user list --json'))).toEqual({

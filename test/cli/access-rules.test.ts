@@ -48,7 +48,7 @@ describe('access', () => {
       2,
       'an access rule names nobody: expected LEVEL PATTERN WHO…, such as: push team-a/** @team-a robot:ci',
     ],
-    ['push ** bob', 2, 'unexpected argument **: expected RULE'],
+    ['push ** bob', 2, "unexpected argument **: expected 'RULE'"],
     [
       "'push ** bob' --until soon",
       2,
@@ -61,10 +61,11 @@ describe('access', () => {
   })
 
   it('warns of what was most likely not meant', async () => {
-    const { run } = administered()
+    const { run, data } = administered()
     const { status, stderr } = await run("access add 'pull ** robot:ci @team bbo' --until 2020-01-01")
     expect(status).toBe(0)
     expect(stderr.split('\n')).toEqual([
+      `a registry was made in ${data}`,
       'warning: no group is called team: nobody gets anything by @team',
       'warning: it has ended and grants nothing: remove it',
       'warning: no robot is called ci yet',
