@@ -33,6 +33,7 @@ export const recordCommands = (print: Print) =>
         }),
         revoke: command({
           summary: 'take nothing any more that a key has signed',
+          details: ['Clients that are logged in get another token by themselves.'],
           options: storeOptions,
           operands: ['KID'],
           example: 'slipway keys revoke NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs',
@@ -47,6 +48,10 @@ export const recordCommands = (print: Print) =>
       summary: 'who did what',
       otherwise: command({
         summary: 'say who did what',
+        details: [
+          'A line is: when, who, by what that was proved, from where, what, to whom or what, how it ended, and more',
+          'where there is more; - stands for what there is not.',
+        ],
         options: {
           ...storeOptions,
           since: {
