@@ -116,7 +116,7 @@ function observed({ observe }: Services): Koa.Middleware<RequestState> {
     ctx.res.once('close', () => {
       const { operation, caller } = ctx.state
       const status = ctx.res.writableFinished ? ctx.res.statusCode : 499
-      const error = failures.get(ctx.req)
+      const error = ctx.state.refused?.because ?? failures.get(ctx.req)
       observe({
         event: 'request',
         id,

@@ -12,6 +12,8 @@ import { type LoadedSettings, type Settings, SettingsError } from './config.ts'
 import { readNamedFiles } from './named-files.ts'
 
 export interface RegistryFolder {
+  /** It was made for this. */
+  readonly isNew: boolean
   readonly directory: Directory
   readonly administration: Administration
   /** The lines of the audit. */
@@ -34,7 +36,11 @@ export async function openRegistryFolder(
   by: Pick<AuditEvent, 'actor' | 'via'>,
 ): Promise<RegistryFolder> {
   const { settings, where, file } = loaded
-  if (which === 'existing') await demandRegistry(settings.data)
+  const isNew = await isUnused(settings.data)
+  if (isNew && which === 'existing')
+    throw new Error(
+      `there is no registry in ${settings.data}: name its folder with --data, or begin with slipway user add NAME --admin`,
+    )
   const { store, close } = await openFolder(settings.data, 'command', settings)
   const { files, faults } = readNamedFiles(loaded, { before: undefined, nowMs: Date.now() })
   // Of the files only this one is about people.
@@ -45,6 +51,7 @@ export async function openRegistryFolder(
   const lines = journal(store)
   const audit = auditLog({ journal: lines, now: Date.now })
   return {
+    isNew,
     directory: known,
     administration: administration({ directory: known, audit, by }),
     journal: lines,
@@ -55,10 +62,7 @@ export async function openRegistryFolder(
   }
 }
 
-async function demandRegistry(path: string): Promise<void> {
+async function isUnused(path: string): Promise<boolean> {
   const { state } = await inspectFolder(path)
-  if (state === 'absent' || state === 'empty')
-    throw new Error(
-      `there is no registry in ${path}: name its folder with --data, or begin with slipway user add NAME --admin`,
-    )
+  return state === 'absent' || state === 'empty'
 }
