@@ -241,6 +241,21 @@ export function authenticator(parts: AuthenticatorParts): Authenticator {
   }
 }
 
+/** The same caller by a later view. */
+export function renewed(caller: Caller, view: View, nowMs: number): Caller | Refusal {
+  const { principal, by, credential, bound } = caller
+  if (view.isOpen || by === 'nothing') return nobody(view)
+  const standing =
+    credential === undefined ? nobody(view) : standingOf({ identity: principal, credential }, view, nowMs)
+  if (!standing) return by === 'issued' ? { refused: 'invalid-token' } : wrong
+  return {
+    ...caller,
+    principal: standing.principal,
+    policy: bound ? within(bound, standing.policy) : standing.policy,
+    holder: standing.policy,
+  }
+}
+
 function callerOf(shown: Shown, view: View, nowMs: number): Caller | undefined {
   const standing = standingOf(shown, view, nowMs)
   const { by, credential, expiresMs } = shown

@@ -1,6 +1,5 @@
 import Koa from 'koa'
 import { wordOf } from '../auth/access.ts'
-import type { View } from '../auth/directory.ts'
 import { type Answer, json } from './answer.ts'
 import { audited } from './audited.ts'
 import { authorize } from './authorize.ts'
@@ -84,18 +83,10 @@ function dispatch(services: Services, ctx: Context, operation: Operation): Promi
     operation: Operation,
   ) => Promise<Answer>
   const { view } = ctx.state
-  return handle(view ? protectedServices(services, view) : services, ctx, operation)
-}
-
-/** By the view: it is the same as long as nothing has changed. */
-const protectedByView = new WeakMap<View, Services>()
-
-function protectedServices(services: Services, view: View): Services {
-  const known = protectedByView.get(view)
-  if (known) return known
-  const made = { ...services, registry: protectedRegistry(services.registry, view.policy) }
-  protectedByView.set(view, made)
-  return made
+  if (!view) return handle(services, ctx, operation)
+  // A handler that has waited for a body has looked again (admitAgain).
+  const registry = protectedRegistry(services.registry, () => (ctx.state.view ?? view).policy)
+  return handle({ ...services, registry }, ctx, operation)
 }
 
 /** What went wrong with a request, for its log line. */

@@ -138,13 +138,13 @@ export function uploads(
       try {
         const size = await sizeOf(sealed, io)
         if (size === 0 && !body.offset && isInline(body)) {
-          return await commits.receiveInline(pusher.name, digest, body, io)
+          return await commits.receiveInline(pusher, digest, body, io)
         }
         // A body that does not say where it begins goes behind what was acknowledged: it may be sent for a second time.
         const isWhole = body.offset === undefined && body.length !== 0 && sealed.size < size
         const from = isWhole ? { size: sealed.size, replaces: true } : { size }
         const end = await extend(upload, from, body, algorithmOf(digest), io)
-        const blob = await commits.publish(pusher.name, sealed, { digest, size: end }, io)
+        const blob = await commits.publish(pusher, sealed, { digest, size: end }, io)
         digests.forget(upload.id)
         return blob
       } catch (error) {
@@ -162,7 +162,7 @@ export function uploads(
     },
 
     async receive(pusher, digest, body, io) {
-      if (isInline(body)) return commits.receiveInline(pusher.name, digest, body, io)
+      if (isInline(body)) return commits.receiveInline(pusher, digest, body, io)
       const { address } = await self.start(pusher, algorithmOf(digest), io)
       try {
         return await self.finish(pusher, address, digest, body, io)
