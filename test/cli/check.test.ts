@@ -33,6 +33,7 @@ it('says what serve would do, and where each value comes from', async () => {
     ['tls.cert', 'not set'],
     ['tls.key', 'not set'],
     ['insecure', 'false'],
+    ['trusted_proxies', 'none'],
     ['data', join(cwd, 'data')],
     ['', expect.stringMatching(/^not there; serve makes it; .*[0-9]\S*iB free$/)],
     ['workers', '3', '(SLIPWAY_WORKERS)'],
