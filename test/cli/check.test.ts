@@ -154,6 +154,19 @@ it('warns, and ends with 0', async () => {
   expect(JSON.parse(json.stdout)).toMatchObject({ ok: true, warnings: [warning] })
 })
 
+it('warns of a proxy that is not named, and is content once it is', async () => {
+  const settings = 'url: https://reg.acme.dev\n'
+  const warningsWith = async (more: string) => {
+    writeFileSync(join(cwd, 'slipway.yaml'), settings + more)
+    const { stdout } = await slipway(['check', '--json', ...anyPort], { cwd })
+    return JSON.parse(stdout).warnings
+  }
+  expect(await warningsWith('')).toEqual([
+    expect.stringMatching(/^slipway\.yaml:1: url: .* set trusted_proxies/),
+  ])
+  expect(await warningsWith('trusted_proxies: [127.0.0.1]\n')).toEqual([])
+})
+
 describe('serve with faults in its settings', () => {
   it('ends with 1 and one line for each', async () => {
     writeFileSync(join(cwd, 'slipway.yaml'), broken)
