@@ -1,6 +1,8 @@
 /** Which address a request comes from when proxies stand before the registry. */
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { clientBehind, parseTrustedProxy } from '../../server/client-address.ts'
+import { clientAddresses, clientBehind, parseTrustedProxy } from '../../server/client-address.ts'
 import { networkList } from '../../server/client-networks.ts'
 
 const proxies = ['10.0.0.0/8', 'fd00::/8', '127.0.0.1']
@@ -79,4 +81,17 @@ it.for<[network: string, inside: readonly string[], outside: readonly string[]]>
   const isInside = networkList([network])
   expect(inside.filter(address => !isInside(address))).toEqual([])
   expect(outside.filter(isInside)).toEqual([])
+})
+
+it('takes no connection that has lost its address for one to a unix socket', () => {
+  const clients = clientAddresses(() => ['unix'])
+  const asked = () => {
+    const req = new IncomingMessage(new Socket())
+    req.headers['x-forwarded-for'] = '192.0.2.1'
+    return req
+  }
+  expect(clients.of(asked())).toBeUndefined()
+  const req = asked()
+  clients.cameByUnixSocket(req.socket)
+  expect(clients.of(req)).toBe('192.0.2.1')
 })
