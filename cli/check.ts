@@ -32,6 +32,7 @@ export const settingTexts: Readonly<Record<string, (plan: ServePlan) => string>>
     settings.tls.cert === undefined ? 'not set' : `${settings.tls.cert}${validity(files.certificate)}`,
   'tls.key': ({ settings }) => settings.tls.key ?? 'not set',
   insecure: ({ settings }) => `${settings.insecure}`,
+  trusted_proxies: ({ settings }) => settings.trustedProxies.join(', ') || 'none',
   data: ({ folder }) => folder.path,
   workers: ({ settings, workers }) =>
     settings.workers === 'auto' ? `auto: ${workers} on this machine` : `${workers}`,

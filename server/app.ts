@@ -94,16 +94,16 @@ const failures = new WeakMap<object, unknown>()
 
 const acceptableId = /^[\w.-]{1,64}$/
 
-/** Gives a request its id and its signal, and reports it when its answer has gone. */
-function observed({ observe }: Services): Koa.Middleware<RequestState> {
+/** Gives a request its id, its address and its signal, and reports it when its answer has gone. */
+function observed({ observe, clients }: Services): Koa.Middleware<RequestState> {
   const prefix = Math.random().toString(36).slice(2, 8)
   let count = 0
   return async (ctx, next) => {
     const startedMs = performance.now()
     const given = ctx.get('X-Request-Id')
     const id = acceptableId.test(given) ? given : `${prefix}-${(++count).toString(36)}`
-    ctx.state = { id, io: requestIo(ctx.req, ctx.res), caller: nobody }
-    const from = ctx.req.socket.remoteAddress
+    const client = clients.of(ctx.req)
+    ctx.state = { id, io: requestIo(ctx.req, ctx.res), client, caller: nobody }
     ctx.res.once('close', () => {
       const { operation, caller } = ctx.state
       const status = ctx.res.writableFinished ? ctx.res.statusCode : 499
@@ -115,7 +115,7 @@ function observed({ observe }: Services): Koa.Middleware<RequestState> {
         operation,
         status,
         ms: performance.now() - startedMs,
-        from,
+        from: client,
         who: wordOf(caller.principal),
         by: caller.by,
         error,

@@ -166,8 +166,8 @@ function traceOf({ state }: Context): Trace | undefined {
   return tell?.(operation, [...(tagChanges?.values() ?? [])])
 }
 
-function whoOf({ state: { caller }, req }: Context): Pick<AuditNote, 'actor' | 'via' | 'ip'> {
-  return { actor: wordOf(caller.principal), via: viaOf(caller), ip: req.socket.remoteAddress }
+function whoOf({ state: { caller, client } }: Context): Pick<AuditNote, 'actor' | 'via' | 'ip'> {
+  return { actor: wordOf(caller.principal), via: viaOf(caller), ip: client }
 }
 
 /** A token of ours stands for what it was issued for. */

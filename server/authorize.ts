@@ -16,7 +16,7 @@ import type { Context, RequestState, Services } from './context.ts'
 import { type Operation, requiredPermission } from './operations.ts'
 import { originOf } from './origin.ts'
 
-export const addressOf = (ctx: Context): string => ctx.req.socket.remoteAddress ?? ''
+export const addressOf = (ctx: Context): string => ctx.state.client ?? ''
 
 export const tokenServerOf = ({ access, url }: Services, ctx: Context): TokenServer => ({
   origin: originOf(ctx.req, url()),

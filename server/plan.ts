@@ -7,7 +7,7 @@ import { decodeRecord } from '../storage/record.ts'
 import { isOpen } from './access-settings.ts'
 import { hasTls, type LoadedSettings, type Settings, SettingsError, workerCount } from './config.ts'
 import { placeOf } from './config-sources.ts'
-import { listeningFaults } from './listening.ts'
+import { listeningFaults, proxyDoubt } from './listening.ts'
 import { type NamedFiles, type ReadFiles, readNamedFiles } from './named-files.ts'
 import { findBindFault } from './sockets.ts'
 
@@ -60,7 +60,13 @@ export function examine(loaded: LoadedSettings, users: boolean): ReadFiles {
     tls: hasTls(settings),
     insecure: settings.insecure,
   }).map(fault => `${placeOf(sources.get('listen') ?? 'default', 'listen')}: ${fault}`)
-  return { files, faults: [...faults, ...listening], warnings: [...loaded.warnings, ...warnings] }
+  const doubt = proxyDoubt(settings)
+  const doubts = doubt === undefined ? [] : [`${placeOf(sources.get('url') ?? 'default', 'url')}: ${doubt}`]
+  return {
+    files,
+    faults: [...faults, ...listening],
+    warnings: [...loaded.warnings, ...warnings, ...doubts],
+  }
 }
 
 /** Who may do what, in a few words. */

@@ -28,7 +28,11 @@ export interface TestRegistry extends AsyncDisposable {
 }
 
 export interface RegistryOverrides {
-  readonly settings?: { readonly limits?: Partial<Settings['limits']>; readonly url?: string }
+  readonly settings?: {
+    readonly limits?: Partial<Settings['limits']>
+    readonly url?: string
+    readonly trustedProxies?: readonly string[]
+  }
   readonly limits?: Partial<HttpLimits>
   readonly pace?: Partial<Pace>
   readonly store?: ObjectStore

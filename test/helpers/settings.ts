@@ -15,6 +15,7 @@ export interface Given extends Pick<LoadOptions, 'env' | 'flags'> {
 export const usualSettings = {
   tls: {},
   insecure: false,
+  trustedProxies: [],
   workers: 'auto',
   durability: 'full',
   sparse: 'index',
