@@ -15,7 +15,6 @@ export type AuditAction =
   | 'robot.remove'
   | 'token.create'
   | 'token.revoke'
-  | 'token.first-use'
   | 'rule.add'
   | 'rule.remove'
   | 'protection.add'
@@ -27,8 +26,6 @@ export type AuditAction =
   | 'tag.move'
   | 'delete'
   | 'mount'
-  | 'pull'
-  | 'mirror.fill'
   /** Events that could not be written down, in `detail.reason`. */
   | 'audit.gap'
 

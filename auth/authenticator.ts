@@ -46,8 +46,8 @@ export interface Caller {
 }
 
 export type Refusal =
-  /** What was shown is wrong. Nothing more is said, whatever it was. */
-  | { readonly refused: 'wrong' }
+  /** What was shown is wrong. Nothing more is said, whatever it was; `because` is for logs. */
+  | { readonly refused: 'wrong'; readonly because?: string }
   | { readonly refused: 'invalid-token' }
   | { readonly refused: 'slow-down'; readonly retryAfterSeconds: number }
   | { readonly refused: 'busy' }
@@ -130,7 +130,7 @@ export function authenticator(parts: AuthenticatorParts): Authenticator {
     secret: string,
     view: View,
     io: Io,
-  ): Promise<Shown | undefined> {
+  ): Promise<Shown | Refusal | undefined> {
     try {
       const { workloads, expiresMs } = await parts.workloads().verify(secret, io)
       const name = workloads.find(each => each === username) ?? workloads[0]
@@ -139,7 +139,7 @@ export function authenticator(parts: AuthenticatorParts): Authenticator {
       const credential = workloadCredential(name, terms)
       return { by: 'workload', identity: { kind: 'workload', name }, credential, expiresMs }
     } catch (error) {
-      if (error instanceof InvalidToken) return undefined
+      if (error instanceof InvalidToken) return { refused: 'wrong', because: error.message }
       throw error
     }
   }
@@ -162,6 +162,7 @@ export function authenticator(parts: AuthenticatorParts): Authenticator {
     const again = known && callerOf(known, view, now())
     if (again) return again
 
+    let unfit: Refusal = wrong
     const isOfMachine = isSecretLike(secret) || parts.workloads().isWorkloadToken(secret)
     if (isOfMachine) {
       // Nobody guesses one, and to look at it costs little: so what others try keeps out no machine, and what a machine
@@ -169,8 +170,11 @@ export function authenticator(parts: AuthenticatorParts): Authenticator {
       const shown = isSecretLike(secret)
         ? byToken(secret, view)
         : await byWorkload(username, secret, view, io)
-      const caller = accept(mark, shown, view)
-      if (caller) return caller
+      if (shown && 'refused' in shown) unfit = shown
+      else {
+        const caller = accept(mark, shown, view)
+        if (caller) return caller
+      }
     }
     const admission =
       isSecretLike(secret) && !parseSecret(secret)
@@ -180,7 +184,7 @@ export function authenticator(parts: AuthenticatorParts): Authenticator {
       return { refused: 'slow-down', retryAfterSeconds: admission.retryAfterSeconds }
     try {
       if (admission.delayMs > 0) await pause(admission.delayMs, undefined, io)
-      if (isOfMachine) return wrong
+      if (isOfMachine) return unfit
       const caller = accept(mark, await byPassword(username, secret, view, io), view)
       if (caller) admission.succeeded()
       return caller ?? wrong
@@ -234,6 +238,21 @@ export function authenticator(parts: AuthenticatorParts): Authenticator {
   return {
     authenticate: authenticateWith((tokens, token) => tokens.verify(token)),
     authenticateLate: authenticateWith((tokens, token) => tokens.verifyLate(token)),
+  }
+}
+
+/** The same caller by a later view. */
+export function renewed(caller: Caller, view: View, nowMs: number): Caller | Refusal {
+  const { principal, by, credential, bound } = caller
+  if (view.isOpen || by === 'nothing') return nobody(view)
+  const standing =
+    credential === undefined ? nobody(view) : standingOf({ identity: principal, credential }, view, nowMs)
+  if (!standing) return by === 'issued' ? { refused: 'invalid-token' } : wrong
+  return {
+    ...caller,
+    principal: standing.principal,
+    policy: bound ? within(bound, standing.policy) : standing.policy,
+    holder: standing.policy,
   }
 }
 

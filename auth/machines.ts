@@ -81,15 +81,14 @@ export function revokeToken(state: AccessState, id: string, revokedMs: number): 
   return { ...state, tokens: state.tokens.map(each => (each === token ? { ...token, revokedMs } : each)) }
 }
 
-export type TokenStanding = 'good' | 'revoked' | 'expired' | 'asleep'
+export type TokenStanding = 'good' | 'revoked' | 'expired' | 'owner-disabled'
 
-/** Asleep: its owner is disabled. */
 export function standingOfToken(token: StoredToken, state: AccessState, nowMs: number): TokenStanding {
   if (token.revokedMs !== undefined) return 'revoked'
   if (hasEndedBefore(token, nowMs)) return 'expired'
   const owner = parseIdentity(token.owner)
   const user = owner?.kind === 'user' ? state.users.find(({ name }) => name === owner.name) : undefined
-  return user?.disabled ? 'asleep' : 'good'
+  return user?.disabled ? 'owner-disabled' : 'good'
 }
 
 const hasEndedBefore = ({ expiresMs, revokedMs }: StoredToken, ms: number) =>

@@ -1,8 +1,7 @@
 /** What becomes of the stored people. Each change throws ChangeRefused where it must not be made. */
 import { administrators, type PrincipalName, wordOf } from './access.ts'
 import { ChangeRefused } from './errors.ts'
-import { parseRule } from './rules.ts'
-import type { AccessState, StoredRule, StoredUser } from './state.ts'
+import type { AccessState, StoredUser } from './state.ts'
 
 export interface NewUser {
   readonly name: PrincipalName
@@ -52,15 +51,6 @@ export function changePassword(
 }
 
 export const isAdministrator = ({ groups }: StoredUser) => groups.includes(administrators)
-
-/** Stored rules that grant something to a user, robot or workload by name: they outlive it. */
-export function rulesNaming(
-  state: AccessState,
-  kind: 'user' | 'robot' | 'workload',
-  name: PrincipalName,
-): readonly StoredRule[] {
-  return state.rules.filter(rule => parseRule(rule).to.some(who => who.kind === kind && who.name === name))
-}
 
 const find = (state: AccessState, name: PrincipalName) => state.users.find(user => user.name === name)
 

@@ -25,7 +25,8 @@ export const accessCommands = (print: Print) =>
           summary: 'add a rule, and print its id',
           details: [
             'RULE is one word to the shell: LEVEL PATTERN WHO…, in quotes. LEVEL is pull, push, delete or admin, each with',
-            'the ones before it. WHO is anyone, signed-in, NAME, @GROUP, robot:NAME or workload:NAME.',
+            'the ones before it. PATTERN is team-a/** for all below team-a, team-a for that repository alone, ** for all.',
+            'WHO is anyone, signed-in (users, not robots), NAME, @GROUP, robot:NAME or workload:NAME.',
             'The first rule of all replaces the one that stands without any: delete ** signed-in.',
           ],
           options: {
@@ -33,7 +34,7 @@ export const accessCommands = (print: Print) =>
             until: { type: 'string', value: 'DATE', does: 'it ends after this day, or at 2026-12-31T18:00Z' },
             note: { type: 'string', value: 'TEXT', does: 'what it is for' },
           },
-          operands: ['RULE'],
+          operands: ["'RULE'"],
           example: "slipway access add 'push team-a/** bob' --until 2026-12-31",
           run: async (flags, [rule = '']) => {
             const { writeRule } = await import('./rules.ts')
@@ -67,10 +68,11 @@ export const accessCommands = (print: Print) =>
         add: command({
           summary: 'add a protection, and print its id',
           details: [
-            'PROTECTION is KIND PATTERN or KIND PATTERN:TAGS, in quotes: immutable, no-delete or frozen.',
+            'PROTECTION is KIND PATTERN or KIND PATTERN:TAGS, in quotes. KIND is immutable (tags are not moved or deleted),',
+            'no-delete (nothing is deleted) or frozen (nothing changes).',
           ],
           options: storeOptions,
-          operands: ['PROTECTION'],
+          operands: ["'PROTECTION'"],
           example: "slipway protect add 'immutable prod/**:v*'",
           run: async (flags, [protection = '']) => {
             const { writeProtection } = await import('./stored-protections.ts')
@@ -91,7 +93,11 @@ export const accessCommands = (print: Print) =>
     }),
     can: command({
       summary: 'say whether somebody may do something: ends with 0 for yes, 1 for no',
-      details: [who, 'LEVEL is pull, push, delete or admin.'],
+      details: [
+        who,
+        'LEVEL is pull, push, delete or admin. NAME is a repository, without a host or tag.',
+        'A token can have a narrower limit than its owner: see slipway token list.',
+      ],
       options: { ...storeOptions, json: jsonOption },
       operands: ['WHO', 'LEVEL', 'NAME'],
       example: 'slipway can alice push team-a/api',

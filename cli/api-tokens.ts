@@ -51,6 +51,7 @@ export async function makeToken(flags: TokenFlags, print: Print): Promise<Outcom
     remark(
       `token ${id} of ${wordOf(owner)}${until === undefined ? '' : `, until ${moment(until)}`}; it is shown once`,
     )
+    remark(`log in with it as the password, and ${owner.name} as the name`)
     if (until === undefined)
       remark('warning: this token never ends: whoever finds it can use it until it is revoked')
     return 'done'

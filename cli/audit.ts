@@ -93,7 +93,7 @@ const main = ['at', 'actor', 'via', 'ip', 'action', 'target', 'result']
 const chain = ['seq', 'previous']
 
 function sentence(fields: Fields): string {
-  const known = main.flatMap(name => fields[name] ?? [])
+  const known = main.map(name => fields[name] ?? '-')
   const rest = Object.entries(fields)
     .filter(([name]) => !main.includes(name) && !chain.includes(name))
     .map(([name, value]) => `${name}: ${value}`)

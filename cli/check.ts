@@ -32,6 +32,7 @@ export const settingTexts: Readonly<Record<string, (plan: ServePlan) => string>>
     settings.tls.cert === undefined ? 'not set' : `${settings.tls.cert}${validity(files.certificate)}`,
   'tls.key': ({ settings }) => settings.tls.key ?? 'not set',
   insecure: ({ settings }) => `${settings.insecure}`,
+  trusted_proxies: ({ settings }) => settings.trustedProxies.join(', ') || 'none',
   data: ({ settings }) => settings.data,
   'storage.s3.bucket': ({ storage }) => (storage.kind === 'bucket' ? storage.name : 'not set'),
   'storage.s3.endpoint': ({ settings }) => settings.storage.s3.endpoint ?? 'not set',

@@ -51,7 +51,8 @@ export const machineCommands = (print: Print) =>
           summary: 'make a secret of a user or robot, and print it once',
           details: [
             'With --pull, --push or --delete it can do no more than that, and never more than its owner.',
-            'Each of these may be repeated; each level includes the ones before it.',
+            'Each of these may be repeated; each level includes the ones before it. team-a/** is all below team-a.',
+            'To log in with it, docker takes it as the password, and any name: a robot is ci there, not robot:ci.',
           ],
           options: {
             ...storeOptions,

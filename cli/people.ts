@@ -8,7 +8,6 @@ import {
   enableUser,
   isAdministrator,
   removeUser,
-  rulesNaming,
 } from '../auth/people.ts'
 import { makeSerial } from '../auth/random.ts'
 import type { SettingFlags } from '../server/config-sources.ts'
@@ -16,6 +15,7 @@ import type { Outcome } from './command.ts'
 import { newPassword, type PasswordFlags } from './new-password.ts'
 import { untilDone } from './registries.ts'
 import { inRegistry, remark } from './registry-folder.ts'
+import { legacies } from './rule-sources.ts'
 import { instant, moment, table } from './table.ts'
 import { nameOf } from './words.ts'
 
@@ -45,6 +45,8 @@ export async function addPerson(
       `${admin ? 'administrator' : 'user'} ${name} was added${isMade ? '; the password is shown once' : ''}`,
     )
     if (isMade) print(password)
+    if (before.htpasswd.has(name))
+      remark(`warning: the password that login.htpasswd has for ${name} is not taken any more`)
     const view = await directory.view(untilDone)
     if (before.isOpen) remark('the registry was open to everybody; from now on people and machines sign in')
     if (!hasAdministrator(view))
@@ -102,7 +104,8 @@ export async function listPeople(
 
 export async function disablePerson(word: string, flags: SettingFlags): Promise<Outcome> {
   const name = nameOf(word)
-  return inRegistry(flags, 'existing', async ({ administration }) => {
+  return inRegistry(flags, 'existing', async ({ directory, administration }) => {
+    demandStored(name, await directory.view(untilDone))
     const story = { action: 'user.change', target: target(name), detail: { after: 'disabled' } } as const
     await administration.change(state => disableUser(state, name), story, untilDone)
     remark(`user ${name} is disabled`)
@@ -112,7 +115,8 @@ export async function disablePerson(word: string, flags: SettingFlags): Promise<
 
 export async function enablePerson(word: string, flags: SettingFlags): Promise<Outcome> {
   const name = nameOf(word)
-  return inRegistry(flags, 'existing', async ({ administration }) => {
+  return inRegistry(flags, 'existing', async ({ directory, administration }) => {
+    demandStored(name, await directory.view(untilDone))
     const story = { action: 'user.change', target: target(name), detail: { after: 'enabled' } } as const
     await administration.change(state => enableUser(state, name), story, untilDone)
     remark(`user ${name} is enabled`)
@@ -128,7 +132,8 @@ export async function changePersonsPassword(
   const name = nameOf(word)
   const { password, isMade } = await newPassword(name, flags)
   const kept = { password: await passwords().hash(password, untilDone), serial: makeSerial() }
-  return inRegistry(flags, 'existing', async ({ administration }) => {
+  return inRegistry(flags, 'existing', async ({ directory, administration }) => {
+    demandStored(name, await directory.view(untilDone))
     const story = {
       action: 'user.change',
       target: target(name),
@@ -145,16 +150,27 @@ export async function changePersonsPassword(
 
 export async function removePerson(word: string, flags: SettingFlags): Promise<Outcome> {
   const name = nameOf(word)
-  return inRegistry(flags, 'existing', async ({ directory, administration }) => {
+  return inRegistry(flags, 'existing', async folder => {
+    const { directory, administration, settings } = folder
+    demandStored(name, await directory.view(untilDone))
     const story = { action: 'user.remove', target: target(name) } as const
     const state = await administration.change(state => removeUser(state, name), story, untilDone)
     remark(`user ${name} was removed, with all tokens`)
-    for (const { id, rule } of rulesNaming(state, 'user', name))
-      remark(`warning: a later ${name} would have what rule ${id} grants: ${rule}`)
+    if (settings.htpasswd.has(name)) remark(`warning: ${name} can log in by login.htpasswd again`)
+    for (const legacy of legacies('user', name, state, folder))
+      remark(`warning: a later ${name} would ${legacy}`)
     if ((await directory.view(untilDone)).isOpen)
       remark('warning: nobody is left, so the registry is open to everybody who can reach it')
     return 'done'
   })
+}
+
+/** What a password file says is changed there. */
+function demandStored(name: PrincipalName, view: View): void {
+  if (!view.user(name) && view.htpasswd.has(name))
+    throw new Error(
+      `${name} is a user of the file that login.htpasswd names: change or remove the line there`,
+    )
 }
 
 const target = (name: PrincipalName) => wordOf({ kind: 'user', name })

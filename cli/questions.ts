@@ -1,6 +1,7 @@
 /** What the policy is asked, and how it explains itself. */
-import { type Identity, type Level, levels, wordOf } from '../auth/access.ts'
-import type { View } from '../auth/directory.ts'
+import { type Identity, type Level, levels, type PrincipalName, wordOf } from '../auth/access.ts'
+import type { AccessSettings, View } from '../auth/directory.ts'
+import type { Protection } from '../auth/protections.ts'
 import { formatGrantee } from '../auth/rules.ts'
 import { parseRepositoryName, type RepositoryName } from '../oci/names.ts'
 import type { SettingFlags } from '../server/config-sources.ts'
@@ -32,9 +33,15 @@ export async function can(
   return inRegistry(flags, 'existing', async ({ directory }) => {
     const view = await directory.view(untilDone)
     const { has, because } = standing(identity, name, view)
-    const may = has !== undefined && levels.indexOf(has) >= levels.indexOf(level)
-    const say = `${may ? 'yes' : 'no'}: ${because}`
-    print(flags.json ? JSON.stringify({ can: may, level: has ?? null, because }) : say)
+    const isGranted = has !== undefined && levels.indexOf(has) >= levels.indexOf(level)
+    const protections = level === 'pull' ? [] : protectionsOf(name, view)
+    const may = isGranted && !protections.some(protection => leavesNothing(protection, level))
+    if (flags.json)
+      print(JSON.stringify({ can: may, level: has ?? null, because, protections: protections.map(textOf) }))
+    else {
+      print(`${may ? 'yes' : 'no'}: ${because}`)
+      if (isGranted) for (const each of protections) print(`protected from everybody: ${textOf(each)}`)
+    }
     return may ? 'done' : 'no'
   })
 }
@@ -47,7 +54,7 @@ export async function why(who: string, nameWord: string, flags: Flags, print: Pr
     const all = sourcedRules(view.state, folder)
     const principal = view.principal(identity)
     const reasons = principal && !view.isOpen ? view.policy.why(principal, name) : []
-    const protections = view.protections.filter(({ repositories }) => repositories.matches(name))
+    const protections = protectionsOf(name, view).map(textOf)
     if (flags.json) {
       const rules = reasons.map(({ rule, as, hasEnded }) => ({
         rule: rule.text,
@@ -55,8 +62,7 @@ export async function why(who: string, nameWord: string, flags: Flags, print: Pr
         ended: hasEnded,
         source: placeOf(rule, all),
       }))
-      const protectedBy = protections.map(({ text }) => text)
-      print(JSON.stringify({ level: has ?? null, because, rules, protections: protectedBy }))
+      print(JSON.stringify({ level: has ?? null, because, rules, protections }))
       return 'done'
     }
     print(because)
@@ -72,7 +78,7 @@ export async function why(who: string, nameWord: string, flags: Flags, print: Pr
           ]),
         ),
       )
-    for (const { text } of protections) print(`protected from everybody: ${text}`)
+    for (const text of protections) print(`protected from everybody: ${text}`)
     return 'done'
   })
 }
@@ -89,6 +95,7 @@ export async function whoCan(
     const all = sourcedRules(view.state, folder)
     const holders = (view.isOpen ? [] : view.policy.whoCan(level, name)).map(({ who, rule, onlyUser }) => ({
       who: onlyUser === undefined ? formatGrantee(who) : `${onlyUser}, as ${formatGrantee(who)}`,
+      members: who.kind === 'group' ? membersOf(who.name, view, folder.settings) : undefined,
       level: rule.level,
       rule: rule.text,
       source: placeOf(rule, all),
@@ -99,10 +106,34 @@ export async function whoCan(
       print(
         table(
           ['WHO', 'LEVEL', 'RULE', 'SOURCE'],
-          holders.map(each => [each.who, each.level, each.rule, each.source]),
+          holders.map(({ who, members, level, rule, source }) => [
+            members ? `${who} (${members.join(', ') || 'nobody'})` : who,
+            level,
+            rule,
+            source,
+          ]),
         ),
       )
     return 'done'
+  })
+}
+
+const protectionsOf = (name: RepositoryName, view: View) =>
+  view.protections.filter(({ repositories }) => repositories.matches(name))
+
+/** Whether what a level is for cannot be done to any tag of a repository. */
+const leavesNothing = ({ kind, tags }: Protection, level: Level) =>
+  tags === undefined &&
+  ((kind === 'frozen' && level !== 'admin') || (kind === 'no-delete' && level === 'delete'))
+
+const textOf = ({ text }: Protection) => text
+
+/** Those who are there and not disabled. */
+function membersOf(group: PrincipalName, view: View, { groups }: AccessSettings): readonly PrincipalName[] {
+  const names = [...view.state.users.map(({ name }) => name), ...(groups.get(group) ?? [])]
+  return [...new Set(names)].toSorted().filter(name => {
+    const user = view.principal({ kind: 'user', name })
+    return user?.kind === 'user' && user.groups.includes(group)
   })
 }
 
@@ -125,5 +156,8 @@ function standing(identity: Identity, name: RepositoryName, view: View): Standin
 function absence(identity: Identity, view: View): string {
   if (identity.kind === 'anonymous') return 'nobody is there'
   const isDisabled = identity.kind === 'user' && view.user(identity.name)?.disabled
-  return isDisabled ? `user ${identity.name} is disabled` : `no ${identity.kind} is called ${identity.name}`
+  if (isDisabled) return `user ${identity.name} is disabled`
+  const isRobot = identity.kind === 'user' && view.principal({ kind: 'robot', name: identity.name })
+  const hint = isRobot ? `: a robot is, robot:${identity.name}` : ''
+  return `no ${identity.kind} is called ${identity.name}${hint}`
 }

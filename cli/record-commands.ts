@@ -33,6 +33,7 @@ export const recordCommands = (print: Print) =>
         }),
         revoke: command({
           summary: 'take nothing any more that a key has signed',
+          details: ['Clients that are logged in get another token by themselves.'],
           options: storeOptions,
           operands: ['KID'],
           example: 'slipway keys revoke NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs',
@@ -47,6 +48,10 @@ export const recordCommands = (print: Print) =>
       summary: 'who did what',
       otherwise: command({
         summary: 'say who did what',
+        details: [
+          'A line is: when, who, by what that was proved, from where, what, to whom or what, how it ended, and more',
+          'where there is more; - stands for what there is not.',
+        ],
         options: {
           ...storeOptions,
           since: {
@@ -66,7 +71,8 @@ export const recordCommands = (print: Print) =>
         verify: command({
           summary: 'say whether a line was changed, removed or inserted',
           details: [
-            'Ends with 0, or with 3 and the first place where the chain is broken. That the last lines are missing shows',
+            'Ends with 0, or with 3 and the first line that does not fit the one before it: either was changed, or one',
+            'between them removed or inserted. That last lines are missing, or that the very last one was changed, shows',
             'only to who has kept what verify printed when they were there: give that to --known.',
           ],
           options: {

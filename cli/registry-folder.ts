@@ -12,8 +12,10 @@ export async function inRegistry(
   which: WhichFolder,
   use: (folder: RegistryFolder) => Promise<Outcome>,
 ): Promise<Outcome> {
-  const folder = await openRegistryFolder(loadSettings({ flags }), which, { actor: systemUser(), via: 'cli' })
+  const loaded = loadSettings({ flags })
+  const folder = await openRegistryFolder(loaded, which, { actor: systemUser(), via: 'cli' })
   try {
+    if (folder.madeIn !== undefined) remark(`a registry was made in ${folder.madeIn}`)
     return await use(folder)
   } finally {
     await folder.close()

@@ -1,10 +1,10 @@
 import { type PrincipalName, wordOf } from '../auth/access.ts'
 import { addRobot, removeRobot, standingOfToken } from '../auth/machines.ts'
-import { rulesNaming } from '../auth/people.ts'
 import type { SettingFlags } from '../server/config-sources.ts'
 import type { Outcome } from './command.ts'
 import { untilDone } from './registries.ts'
 import { inRegistry, remark } from './registry-folder.ts'
+import { legacies } from './rule-sources.ts'
 import { instant, moment, table } from './table.ts'
 import { nameOf } from './words.ts'
 
@@ -58,12 +58,12 @@ export async function listMachines(
 
 export async function removeMachine(word: string, flags: SettingFlags): Promise<Outcome> {
   const name = nameOf(word)
-  return inRegistry(flags, 'existing', async ({ administration }) => {
+  return inRegistry(flags, 'existing', async folder => {
     const story = { action: 'robot.remove', target: target(name) } as const
-    const state = await administration.change(state => removeRobot(state, name), story, untilDone)
+    const state = await folder.administration.change(state => removeRobot(state, name), story, untilDone)
     remark(`robot ${name} was removed, with all tokens`)
-    for (const { id, rule } of rulesNaming(state, 'robot', name))
-      remark(`warning: a later robot ${name} would have what rule ${id} grants: ${rule}`)
+    for (const legacy of legacies('robot', name, state, folder))
+      remark(`warning: a later robot ${name} would ${legacy}`)
     return 'done'
   })
 }

@@ -1,3 +1,4 @@
+import type { PrincipalName } from '../auth/access.ts'
 import { administratorsRule, defaultRule } from '../auth/policy.ts'
 import { parseRule, type Rule } from '../auth/rules.ts'
 import type { AccessState } from '../auth/state.ts'
@@ -32,6 +33,26 @@ export function sourcedRules(
   const written = [...configured, ...stored]
   const unwritten = (rule: Rule) => ({ rule, id: undefined, until: undefined, source: 'built in' })
   return [unwritten(administratorsRule), ...(written.length > 0 ? written : [unwritten(defaultRule)])]
+}
+
+/** What still stands of a user or robot who is removed: rules by name, and groups of the settings. */
+export function legacies(
+  kind: 'user' | 'robot',
+  name: PrincipalName,
+  state: AccessState,
+  folder: Pick<RegistryFolder, 'settings' | 'settingsSource'>,
+): readonly string[] {
+  const rules = sourcedRules(state, folder)
+    .filter(({ rule }) => rule.to.some(who => who.kind === kind && who.name === name))
+    .map(({ rule, id, source }) =>
+      id === undefined
+        ? `have what ${source} grants: ${rule.text}`
+        : `have what rule ${id} grants: ${rule.text}`,
+    )
+  const groups = [...folder.settings.groups].filter(
+    ([, members]) => kind === 'user' && members.includes(name),
+  )
+  return [...rules, ...groups.map(([group]) => `be in the group ${group} of the settings`)]
 }
 
 /** Where a rule of the policy was written: as an id, where it has one. */

@@ -20,7 +20,10 @@ export function nameOf(word: string): PrincipalName {
 export function identityOf(word: string): Identity {
   const identity = parseIdentity(word)
   if (identity) return identity
-  throw new UsageError(`${quoted(word)} names nobody: expected NAME, robot:NAME, workload:NAME or anonymous`)
+  const hint = word === 'anyone' ? ': who is not signed in is anonymous' : ''
+  throw new UsageError(
+    `${quoted(word)} names nobody: expected NAME, robot:NAME, workload:NAME or anonymous${hint}`,
+  )
 }
 
 export function levelOf(word: string): Level {

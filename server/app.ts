@@ -1,6 +1,5 @@
 import Koa from 'koa'
 import { wordOf } from '../auth/access.ts'
-import type { View } from '../auth/directory.ts'
 import { type Answer, json } from './answer.ts'
 import { audited } from './audited.ts'
 import { authorize } from './authorize.ts'
@@ -84,18 +83,10 @@ function dispatch(services: Services, ctx: Context, operation: Operation): Promi
     operation: Operation,
   ) => Promise<Answer>
   const { view } = ctx.state
-  return handle(view ? protectedServices(services, view) : services, ctx, operation)
-}
-
-/** By the view: it is the same as long as nothing has changed. */
-const protectedByView = new WeakMap<View, Services>()
-
-function protectedServices(services: Services, view: View): Services {
-  const known = protectedByView.get(view)
-  if (known) return known
-  const made = { ...services, registry: protectedRegistry(services.registry, view.policy) }
-  protectedByView.set(view, made)
-  return made
+  if (!view) return handle(services, ctx, operation)
+  // A handler that has waited for a body has looked again (admitAgain).
+  const registry = protectedRegistry(services.registry, () => (ctx.state.view ?? view).policy)
+  return handle({ ...services, registry }, ctx, operation)
 }
 
 /** What went wrong with a request, for its log line. */
@@ -103,20 +94,20 @@ const failures = new WeakMap<object, unknown>()
 
 const acceptableId = /^[\w.-]{1,64}$/
 
-/** Gives a request its id and its signal, and reports it when its answer has gone. */
-function observed({ observe }: Services): Koa.Middleware<RequestState> {
+/** Gives a request its id, its address and its signal, and reports it when its answer has gone. */
+function observed({ observe, clients }: Services): Koa.Middleware<RequestState> {
   const prefix = Math.random().toString(36).slice(2, 8)
   let count = 0
   return async (ctx, next) => {
     const startedMs = performance.now()
     const given = ctx.get('X-Request-Id')
     const id = acceptableId.test(given) ? given : `${prefix}-${(++count).toString(36)}`
-    ctx.state = { id, io: requestIo(ctx.req, ctx.res), caller: nobody }
-    const from = ctx.req.socket.remoteAddress
+    const client = clients.of(ctx.req)
+    ctx.state = { id, io: requestIo(ctx.req, ctx.res), client, caller: nobody }
     ctx.res.once('close', () => {
       const { operation, caller } = ctx.state
       const status = ctx.res.writableFinished ? ctx.res.statusCode : 499
-      const error = failures.get(ctx.req)
+      const error = ctx.state.refused?.because ?? failures.get(ctx.req)
       observe({
         event: 'request',
         id,
@@ -124,7 +115,7 @@ function observed({ observe }: Services): Koa.Middleware<RequestState> {
         operation,
         status,
         ms: performance.now() - startedMs,
-        from,
+        from: client,
         who: wordOf(caller.principal),
         by: caller.by,
         error,

@@ -96,15 +96,18 @@ export interface RefusedLogin {
   readonly reason: Exclude<Refusal['refused'], 'invalid-token'>
   /** Who it would have been. Undefined unless somebody is called so: what was typed as a name may be a password. */
   readonly account: PrincipalName | undefined
+  /** What more is known of it. For the log: whoever asked learns only that it was refused. */
+  readonly because: string | undefined
 }
 
 /** Undefined where no secret was shown, but a token of ours that has ended. */
 export function refusedLogin(refusal: Refusal, shown: Credentials, view: View): RefusedLogin | undefined {
   const { refused: reason } = refusal
   if (reason === 'invalid-token') return undefined
+  const because = refusal.refused === 'wrong' ? refusal.because : undefined
   const name = shown.kind === 'basic' ? parsePrincipalName(shown.username) : undefined
   const isKnown = name !== undefined && (view.user(name) !== undefined || view.htpasswd.has(name))
-  return { reason, account: isKnown ? name : undefined }
+  return { reason, account: isKnown ? name : undefined, because }
 }
 
 /** Remembers which tags a request has changed. The storage may try several times, and ask again for what is done. */
@@ -163,8 +166,8 @@ function traceOf({ state }: Context): Trace | undefined {
   return tell?.(operation, [...(tagChanges?.values() ?? [])])
 }
 
-function whoOf({ state: { caller }, req }: Context): Pick<AuditNote, 'actor' | 'via' | 'ip'> {
-  return { actor: wordOf(caller.principal), via: viaOf(caller), ip: req.socket.remoteAddress }
+function whoOf({ state: { caller, client } }: Context): Pick<AuditNote, 'actor' | 'via' | 'ip'> {
+  return { actor: wordOf(caller.principal), via: viaOf(caller), ip: client }
 }
 
 /** A token of ours stands for what it was issued for. */

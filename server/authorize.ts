@@ -4,7 +4,7 @@
  */
 import type { Middleware } from 'koa'
 import { levels, wordOf } from '../auth/access.ts'
-import type { Caller, Refusal } from '../auth/authenticator.ts'
+import { type Caller, type Refusal, renewed } from '../auth/authenticator.ts'
 import { parseAuthorization } from '../auth/credentials.ts'
 import type { View } from '../auth/directory.ts'
 import type { Action } from '../auth/scopes.ts'
@@ -16,7 +16,7 @@ import type { Context, RequestState, Services } from './context.ts'
 import { type Operation, requiredPermission } from './operations.ts'
 import { originOf } from './origin.ts'
 
-export const addressOf = (ctx: Context): string => ctx.req.socket.remoteAddress ?? ''
+export const addressOf = (ctx: Context): string => ctx.state.client ?? ''
 
 export const tokenServerOf = ({ access, url }: Services, ctx: Context): TokenServer => ({
   origin: originOf(ctx.req, url()),
@@ -46,6 +46,21 @@ async function admit(services: Services, ctx: Context, operation: Operation): Pr
   ctx.state.view = view
   ctx.state.caller = outcome
   if (!view.isOpen) requirePermission(services, ctx, operation, outcome, demand)
+}
+
+/**
+ * For who has waited for a body, before anything comes of it: whoever sent it must still be there and permitted, and the
+ * protections of this moment bind. A client could draw out a body for as long as it likes. What was shown is not looked
+ * at again: a token that was good for its first byte is good for its last.
+ */
+export async function admitAgain(services: Services, ctx: Context, operation: Operation): Promise<void> {
+  const view = await services.access.view(ctx.state.io)
+  const demand = demandOf(operation)
+  const caller = renewed(ctx.state.caller, view, Date.now())
+  if ('refused' in caller) throw refusal(caller, demand, tokenServerOf(services, ctx))
+  ctx.state.view = view
+  ctx.state.caller = caller
+  if (!view.isOpen) requirePermission(services, ctx, operation, caller, demand)
 }
 
 async function identify(

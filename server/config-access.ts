@@ -101,8 +101,9 @@ export const accessSettings = {
       accepts: 'a list of rules, such as: push team-a/** @team-a',
       does:
         'Who may do what, one rule in a line: LEVEL PATTERN WHO… A level is pull, push, delete or admin, and each ' +
-        'includes those before it. In a pattern * stands for a part of a segment, ** for whole segments, {user} for the ' +
-        'name of who asks. WHO is anyone, signed-in (every user), NAME, @GROUP, robot:NAME or workload:NAME. Rules add ' +
+        'includes those before it. In a pattern * stands for a part of a segment, ** for one or more whole segments (a/** is ' +
+        'all below a, and not a itself), {user} for the name of who asks. WHO is anyone, signed-in (every user, but no ' +
+        'robot or workload), NAME, @GROUP, robot:NAME or workload:NAME. Rules add ' +
         'up, none takes away. As long as there is no rule it is: delete ** signed-in. A rule that ends, or that has a ' +
         'reason, is written { rule: "push sandbox/** erin", until: 2026-12-31, note: contractor }.',
       reloadable: true,

@@ -1,6 +1,7 @@
 /** The settings: one schema is their types, their defaults and (through docs/configuration.ts) their documentation. */
 import { z } from 'zod'
 import { parseListenAddress } from './addresses.ts'
+import { parseTrustedProxy } from './client-address.ts'
 import { accessSettings } from './config-access.ts'
 import { storageSettings } from './config-storage.ts'
 import { about, inRange, listOf, parseBoolean, parsedBy, parseOrigin, wholeNumber } from './config-values.ts'
@@ -54,6 +55,18 @@ export const schema = z.strictObject({
       does:
         'true: other machines may connect without TLS, so whoever is between can read passwords and change images. For ' +
         'networks that are protected otherwise, such as that to a proxy with TLS on another machine.',
+    }),
+  trusted_proxies: listOf(parseTrustedProxy, 0)
+    .optional()
+    .transform(proxies => proxies ?? [])
+    .register(about, {
+      accepts: 'a list of networks such as 10.0.0.0/8, addresses, or unix',
+      does:
+        'The proxies that are believed when they say for whom they ask: networks, single addresses, or unix for whoever ' +
+        'comes by a unix socket. From them the address of a client is the last one in X-Forwarded-For that is not in this ' +
+        'list. It is that address whose wrong passwords and requests are counted, and that the audit and the log show. ' +
+        'Name nothing but proxies here, 127.0.0.1 too only if one runs there: who is trusted can give any address as its own.',
+      reloadable: true,
     }),
   data: z
     .string()

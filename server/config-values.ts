@@ -21,11 +21,11 @@ export function parsedBy<T>(parse: Parse<T>) {
   })
 }
 
-/** One or more, as a list or as one text with commas between. */
-export function listOf<T>(parse: Parse<T>) {
+/** A list, or one text with commas between. */
+export function listOf<T>(parse: Parse<T>, least = 1) {
   const oneOrMore = scalar.transform(splitAtCommas)
   const all = z.union([oneOrMore, z.array(oneOrMore).transform(lists => lists.flat())])
-  return all.pipe(z.array(parsedBy(parse)).min(1))
+  return all.pipe(z.array(parsedBy(parse)).min(least))
 }
 
 export function inRange(parse: Parse<number>, least: number, most: number): Parse<number> {

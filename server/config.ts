@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { lint } from '../auth/lint.ts'
 import { accessOf } from './access-settings.ts'
 import { formatListenAddress } from './addresses.ts'
+import { isEverybody } from './client-networks.ts'
 import { schema } from './config-schema.ts'
 import {
   describeIssues,
@@ -22,10 +23,11 @@ import {
 import { about } from './config-values.ts'
 
 type Checked = z.output<typeof schema>
+type Named = Omit<Checked, 'trusted_proxies'> & { trustedProxies: Checked['trusted_proxies'] }
 type Immutable<T> = { readonly [Key in keyof T]: T[Key] extends object ? Immutable<T[Key]> : T[Key] }
 
 /** What was asked for, checked, with units in the names. Paths are absolute. It can be sent to another process. */
-export type Settings = Immutable<Checked>
+export type Settings = Immutable<Named>
 
 export interface LoadedSettings {
   readonly settings: Settings
@@ -116,10 +118,11 @@ export function loadSettings(options: LoadOptions = {}): LoadedSettings {
 }
 
 function withAbsolutePaths(checked: Checked, absolute: (name: string, path: string) => string): Settings {
-  const { data, storage, tls, login, workloads } = checked
+  const { data, storage, tls, login, workloads, trusted_proxies, ...rest } = checked
   const file = (name: string, path: string | undefined) => (path === undefined ? path : absolute(name, path))
   return {
-    ...checked,
+    ...rest,
+    trustedProxies: trusted_proxies,
     data: absolute('data', data),
     storage: {
       s3: {
@@ -181,7 +184,7 @@ export function reloaded(before: Settings, after: Settings): Settings {
   return { ...after, listen, url, insecure, data, storage: place, workers, durability, tls }
 }
 
-export const hasTls = ({ tls }: Settings): boolean => tls.cert !== undefined
+export const hasTls = ({ tls }: Pick<Settings, 'tls'>): boolean => tls.cert !== undefined
 
 /** How many processes `workers` means on this machine. */
 export function workerCount({ workers }: Settings): number {
@@ -194,7 +197,7 @@ interface Fault {
 }
 
 /** What each setting allows but all of them together do not. */
-function conflicts({ listen, storage: { s3 }, tls, insecure, tokens }: Settings): Fault[] {
+function conflicts({ listen, storage: { s3 }, tls, insecure, trustedProxies, tokens }: Settings): Fault[] {
   const fixed = listen.filter(address => address.kind === 'unix' || address.port > 0).map(formatListenAddress)
   const twice = new Set(fixed.filter((address, index) => fixed.indexOf(address) !== index))
   const fault = (name: string, text: string) => [{ path: name.split('.'), fault: text }]
@@ -209,6 +212,14 @@ function conflicts({ listen, storage: { s3 }, tls, insecure, tokens }: Settings)
     ...(insecure && hasTls
       ? fault('insecure', 'tls is set too, and all is encrypted: remove one of them')
       : []),
+    ...trustedProxies
+      .filter(isEverybody)
+      .flatMap(each =>
+        fault(
+          'trusted_proxies',
+          `${each} is everybody, who could then give any address as their own: name the proxies`,
+        ),
+      ),
     ...(tokens.defaultTtlMs > tokens.maxTtlMs
       ? fault('tokens.default_ttl', 'is longer than tokens.max_ttl: shorten it, or allow more there')
       : []),

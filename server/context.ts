@@ -13,6 +13,7 @@ import type { AccessControl } from './access-control.ts'
 import type { Answer } from './answer.ts'
 import type { RefusedLogin } from './audited.ts'
 import type { Pace } from './body.ts'
+import type { ClientAddresses } from './client-address.ts'
 import type { Observe } from './observe.ts'
 import type { Operation } from './operations.ts'
 import type { LimitRate } from './request-rates.ts'
@@ -22,6 +23,7 @@ export interface Services {
   readonly registry: Registry
   readonly access: AccessControl
   readonly limitRate: LimitRate
+  readonly clients: Pick<ClientAddresses, 'of'>
   readonly observe: Observe
   readonly audit: Pick<AuditLog, 'note'>
   /** How fast bodies must arrive. */
@@ -42,6 +44,8 @@ export interface Services {
 export interface RequestState {
   readonly id: string
   readonly io: Io
+  /** The address of who asks, as far as it is known; of a proxy only where it speaks for nobody else. */
+  readonly client: string | undefined
   operation?: Operation
   answer?: Answer
   /** Nobody, who may do nothing, until it is known. */

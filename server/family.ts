@@ -1,6 +1,8 @@
 /** The parent of the processes that serve: it owns the data folder, starts them, and passes on what it is told. */
 import { once } from 'node:events'
 import { flushCompileCache } from 'node:module'
+import { auditLog } from '../auth/audit-log.ts'
+import { journal } from '../storage/journal.ts'
 import { type OpenPlace, openPlace } from '../storage/place.ts'
 import { type LoadedSettings, SettingsError } from './config.ts'
 import { namedPaths } from './named-files.ts'
@@ -16,6 +18,9 @@ import { drainMs, type Workers } from './workers.ts'
 
 /** npm passes on a Ctrl-C that the terminal has sent already: within this time two signals are one. */
 const sameSignalMs = 500
+
+/** After this time files are taken that could not be written down. */
+const againMs = 5_000
 
 /** Serves until it is told to stop. Rejects where it cannot start, with what to do. */
 export async function serve(workers: Workers, load: () => LoadedSettings): Promise<void> {
@@ -35,12 +40,21 @@ export async function serve(workers: Workers, load: () => LoadedSettings): Promi
         if (current !== before) workers.tellGiven()
       })
     }
+    const audit = auditLog({ journal: journal(store), now: Date.now })
+    const told = { log, audit }
+    const takeFiles = (before: Current): Promise<Current> =>
+      reread(before, told).catch(error => {
+        log.observe({ event: 'job failed', job: 'audit', error })
+        // The files do not change again by themselves.
+        setTimeout(() => change(takeFiles), againMs).unref()
+        return before
+      })
     // Whoever reads that it listens may tell it something at once.
     const hangUp = Promise.withResolvers<string>()
     process.on('SIGHUP', () => {
       // A terminal says so when it is closed; elsewhere it is the word for reading the settings again.
       if (process.stdout.isTTY) return hangUp.resolve('SIGHUP')
-      change(before => reload(before, load, log))
+      change(before => reload(before, load, told))
     })
     const stopSignal = Promise.race([
       hangUp.promise,
@@ -53,7 +67,7 @@ export async function serve(workers: Workers, load: () => LoadedSettings): Promi
     flushCompileCache()
     const watching = watchFiles(
       () => namedPaths(settings()),
-      () => change(before => reread(before, log)),
+      () => change(takeFiles),
     )
     const upkeep = keepUp({ store, registryId: format.id, settings, observe: log.observe })
     const signal = await stopSignal

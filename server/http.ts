@@ -102,6 +102,7 @@ export function createHttpServer(
   handle: http.RequestListener,
   observe: Observe,
   limits: HttpLimits,
+  isProxy: (address: string) => boolean,
   certificate?: Certificate,
 ): http.Server | https.Server {
   const screened: http.RequestListener = (req, res) => {
@@ -154,15 +155,16 @@ export function createHttpServer(
     if (turns.isAnswering(socket) || isDeaf) socket.destroy()
     else refuse(socket, faultOf(error))
   })
-  shareByAddress(server, limits.connectionsPerAddress)
+  shareByAddress(server, limits.connectionsPerAddress, isProxy)
   return server
 }
 
-function shareByAddress(server: Server, most: number): void {
+/** A proxy's connections are those of many clients. */
+function shareByAddress(server: Server, most: number, isProxy: (address: string) => boolean): void {
   const counts = new Map<string, number>()
   server.on('connection', (socket: Socket) => {
     const address = socket.remoteAddress
-    if (address === undefined) return
+    if (address === undefined || isProxy(address)) return
     const count = (counts.get(address) ?? 0) + 1
     if (count > most) return void socket.destroy()
     counts.set(address, count)

@@ -1,5 +1,6 @@
 /** Which addresses may be listened on: a registry must not be open to other machines by accident. */
 import { formatListenAddress, isLocal, type ListenAddress } from './addresses.ts'
+import { hasTls, type Settings } from './config.ts'
 
 export interface Listening {
   readonly addresses: readonly ListenAddress[]
@@ -8,6 +9,16 @@ export interface Listening {
   readonly tls: boolean
   /** Other machines may connect without TLS. */
   readonly insecure: boolean
+}
+
+/** What is most likely forgotten: who answers at an https:// address without TLS of our own is a proxy. */
+export function proxyDoubt(settings: Pick<Settings, 'url' | 'tls' | 'trustedProxies'>): string | undefined {
+  const isBehindProxy = settings.url?.startsWith('https:') && !hasTls(settings)
+  if (!isBehindProxy || settings.trustedProxies.length > 0) return undefined
+  return (
+    'clients come by https and there is no tls here, so a proxy is in front; without trusted_proxies all of them count ' +
+    'as one, and the wrong passwords of one keep out the others: set trusted_proxies, and let the proxy send X-Forwarded-For'
+  )
 }
 
 /** Why addresses may not be listened on, one line each. */

@@ -16,6 +16,7 @@ import type { ListenAddress } from './addresses.ts'
 import { createApp } from './app.ts'
 import { type Pace, usualPace } from './body.ts'
 import { type Certificate, secureOptions } from './certificate.ts'
+import { clientAddresses } from './client-address.ts'
 import type { Settings } from './config.ts'
 import { holdBody } from './held-body.ts'
 import { createHttpServer, type HttpLimits, usualLimits } from './http.ts'
@@ -84,6 +85,7 @@ export async function startServer({
     url,
     registryId,
   })
+  const clients = clientAddresses(() => settings().trustedProxies)
   const audit = auditLog({
     journal: journal(store),
     now: Date.now,
@@ -93,6 +95,7 @@ export async function startServer({
     registry,
     access,
     limitRate: requestRates(rates),
+    clients,
     observe,
     audit,
     sender,
@@ -116,8 +119,10 @@ export async function startServer({
       },
       observe,
       limits,
+      clients.isProxy,
       address.kind === 'unix' ? undefined : certificate,
     )
+    if (address.kind === 'unix') server.on('connection', clients.cameByUnixSocket)
     return { server, address: await listen(server, address) }
   })
   const servers = await Promise.all(listening)

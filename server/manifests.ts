@@ -4,6 +4,7 @@ import { isDigest, type Reference } from '../oci/names.ts'
 import type { StoredManifest, TagCondition } from '../storage/registry.ts'
 import { empty } from './answer.ts'
 import { rememberTags } from './audited.ts'
+import { admitAgain } from './authorize.ts'
 import { readBody } from './body.ts'
 import type { Context, Services } from './context.ts'
 import { namesEntity, parseEntityTags } from './entity-tags.ts'
@@ -70,6 +71,7 @@ export async function putManifest(services: Services, ctx: Context, operation: O
     })
   const condition = conditionOf(ctx)
   const bytes = await readBody(ctx.req, ctx.res, limit, services.pace, tooLarge)
+  await admitAgain(services, ctx, operation)
   const mediaType = ctx.get('Content-Type') || undefined
   const author = { by: wordOf(ctx.state.caller.principal), told: rememberTags(ctx) }
   const push = { mediaType, bytes, tags, condition, ...author }

@@ -6,7 +6,7 @@ import { decodeRecord } from '../storage/record.ts'
 import { isOpen } from './access-settings.ts'
 import { hasTls, type LoadedSettings, type Settings, SettingsError, workerCount } from './config.ts'
 import { placeOf } from './config-sources.ts'
-import { listeningFaults } from './listening.ts'
+import { listeningFaults, proxyDoubt } from './listening.ts'
 import { type NamedFiles, type ReadFiles, readNamedFiles } from './named-files.ts'
 import { findBindFault } from './sockets.ts'
 import { placeOf as storagePlace } from './storage-place.ts'
@@ -65,10 +65,12 @@ export async function examine(loaded: LoadedSettings): Promise<Examined> {
     tls: hasTls(settings),
     insecure: settings.insecure,
   }).map(fault => `${placeOf(sources.get('listen') ?? 'default', 'listen')}: ${fault}`)
+  const doubt = proxyDoubt(settings)
+  const doubts = doubt === undefined ? [] : [`${placeOf(sources.get('url') ?? 'default', 'url')}: ${doubt}`]
   return {
     files,
     faults: [...faults, ...listening],
-    warnings: [...loaded.warnings, ...warnings],
+    warnings: [...loaded.warnings, ...warnings, ...doubts],
     place,
     users,
     protections: [...settings.protect, ...stored.protections.map(({ protection }) => protection)],

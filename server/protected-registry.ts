@@ -6,7 +6,7 @@ import type { Policy } from '../auth/policy.ts'
 import type { Change, Protection } from '../auth/protections.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { isDigest, type RepositoryName, type Tag } from '../oci/names.ts'
-import type { Registry, TagAuthor, TagChange } from '../storage/registry.ts'
+import type { Pusher, Registry, TagAuthor, TagChange } from '../storage/registry.ts'
 
 export class Protected extends RegistryError {
   /** Its line. */
@@ -21,18 +21,19 @@ export class Protected extends RegistryError {
   }
 }
 
-export function protectedRegistry(registry: Registry, policy: Policy): Registry {
+/** `policy` is asked for at each change: while a body comes, somebody may have added a protection. */
+export function protectedRegistry(registry: Registry, policy: () => Policy): Registry {
   const { blobs, uploads, manifests } = registry
 
   /** Throws DENIED: no other token can change it. */
   function refuse(change: Change, name: RepositoryName): void {
-    const protection = policy.protectionAgainst(change, name)
+    const protection = policy().protectionAgainst(change, name)
     if (protection) throw new Protected(protection, { name, ...('tag' in change && { tag: change.tag }) })
   }
 
   const guarded = <Author extends TagAuthor>(name: RepositoryName, author: Author): Author => {
     // Without a guard nothing has to be looked up before it is changed.
-    if (!policy.isProtected(name)) return author
+    if (!policy().isProtected(name)) return author
     const guard = (change: TagChange) => {
       const kind = kindOf(change)
       if (kind) refuse({ kind, tag: change.tag }, name)
@@ -40,6 +41,14 @@ export function protectedRegistry(registry: Registry, policy: Policy): Registry 
     }
     return { ...author, guard }
   }
+
+  const publishing = (pusher: Pusher): Pusher => ({
+    ...pusher,
+    guard: async io => {
+      await pusher.guard?.(io)
+      refuse({ kind: 'write' }, pusher.name)
+    },
+  })
 
   return {
     blobs: {
@@ -68,11 +77,11 @@ export function protectedRegistry(registry: Registry, policy: Policy): Registry 
       },
       async finish(pusher, address, digest, body, io) {
         refuse({ kind: 'write' }, pusher.name)
-        return uploads.finish(pusher, address, digest, body, io)
+        return uploads.finish(publishing(pusher), address, digest, body, io)
       },
       async receive(pusher, digest, body, io) {
         refuse({ kind: 'write' }, pusher.name)
-        return uploads.receive(pusher, digest, body, io)
+        return uploads.receive(publishing(pusher), digest, body, io)
       },
       cancel: uploads.cancel,
       purge: uploads.purge,

@@ -12,6 +12,8 @@ import { readNamedFiles } from './named-files.ts'
 import { placeOf } from './storage-place.ts'
 
 export interface RegistryFolder {
+  /** The folder or bucket that was made a registry for this; undefined where there was one. */
+  readonly madeIn: string | undefined
   readonly directory: Directory
   readonly administration: Administration
   /** The lines of the audit. */
@@ -41,13 +43,18 @@ export async function openRegistryFolder(
   const fault = faults.find(each => each.includes('login.htpasswd') || each.includes('storage.s3'))
   if (fault !== undefined) throw new SettingsError([fault])
   const place = placeOf(settings, files)
-  if (which === 'existing') await demandRegistry(place)
+  const unused = await unusedPlace(place)
+  if (unused && which === 'existing')
+    throw new Error(
+      `there is no registry in ${unused.name}: ${unused.remedy}, or begin with slipway user add NAME --admin`,
+    )
   const { store, close } = await openPlace(place, 'command')
   const configured = accessSettingsOf(settings, files.htpasswd)
   const known = directory({ documents: accessDocuments(store), settings: () => configured, now: Date.now })
   const lines = journal(store)
   const audit = auditLog({ journal: lines, now: Date.now })
   return {
+    madeIn: unused?.name,
     directory: known,
     administration: administration({ directory: known, audit, by }),
     journal: lines,
@@ -59,12 +66,13 @@ export async function openRegistryFolder(
   }
 }
 
-async function demandRegistry(place: Place): Promise<void> {
+/** A place that holds no registry, and how to name another; undefined where there is one. */
+async function unusedPlace(
+  place: Place,
+): Promise<{ readonly name: string; readonly remedy: string } | undefined> {
   const { state, ...report } = await lookAtPlace(place)
-  if (state !== 'absent' && state !== 'empty') return
-  const where =
-    report.kind === 'bucket'
-      ? `${report.name}: name its bucket with --storage`
-      : `${report.path}: name its folder with --data`
-  throw new Error(`there is no registry in ${where}, or begin with slipway user add NAME --admin`)
+  if (state !== 'absent' && state !== 'empty') return undefined
+  return report.kind === 'bucket'
+    ? { name: report.name, remedy: 'name its bucket with --storage' }
+    : { name: report.path, remedy: 'name its folder with --data' }
 }

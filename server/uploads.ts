@@ -4,6 +4,7 @@ import { type Algorithm, algorithmOf, type Digest, type RepositoryName } from '.
 import { parseContentRange } from '../oci/ranges.ts'
 import type { UploadBody, UploadSession } from '../storage/registry.ts'
 import { type Answer, empty } from './answer.ts'
+import { admitAgain } from './authorize.ts'
 import { mountBlob } from './blobs.ts'
 import { bodyLength, openBody } from './body.ts'
 import type { Context, Services } from './context.ts'
@@ -14,6 +15,13 @@ import { canReceiveFile, receiveFile } from './receive-file.ts'
 const chunkMinLength = 1
 
 const pusherOf = (ctx: Context, name: RepositoryName) => ({ name, owner: wordOf(ctx.state.caller.principal) })
+
+/** The same, who may still do it when the bytes are there. */
+const publisherOf = (
+  services: Services,
+  ctx: Context,
+  operation: OperationOf<'receiveBlob' | 'finishUpload'>,
+) => ({ ...pusherOf(ctx, operation.name), guard: () => admitAgain(services, ctx, operation) })
 
 /** Range is inclusive at both ends, so an upload of nothing says 0-0 as one of a byte does (Pushing a blob in chunks). */
 const sessionHeaders = ({ url }: Services, name: RepositoryName, { address, size }: UploadSession) => ({
@@ -78,12 +86,14 @@ export async function mountOrStart(services: Services, ctx: Context, operation: 
   return begin(services, ctx, name, algorithmOf(digest))
 }
 
-export async function receiveBlob(
-  services: Services,
-  ctx: Context,
-  { name, digest }: OperationOf<'receiveBlob'>,
-) {
-  await services.registry.uploads.receive(pusherOf(ctx, name), digest, bodyOf(services, ctx), ctx.state.io)
+export async function receiveBlob(services: Services, ctx: Context, operation: OperationOf<'receiveBlob'>) {
+  const { name, digest } = operation
+  await services.registry.uploads.receive(
+    publisherOf(services, ctx, operation),
+    digest,
+    bodyOf(services, ctx),
+    ctx.state.io,
+  )
   return created(services, name, digest)
 }
 
@@ -119,7 +129,7 @@ export async function finishUpload(services: Services, ctx: Context, operation: 
   const { name, address, digest } = operation
   await standing(services, ctx, name, address, () =>
     services.registry.uploads.finish(
-      pusherOf(ctx, name),
+      publisherOf(services, ctx, operation),
       address,
       digest,
       bodyOf(services, ctx),

@@ -68,7 +68,9 @@ function isWritable(path: string): boolean {
 /** What a folder is to this program. Changes nothing. */
 export async function inspectFolder(path: string): Promise<FolderReport> {
   const names = await ifThere(file.readdir(path)).catch(error => {
-    throw new Error(`data folder ${path} cannot be read (${codeOf(error)}): name another with --data`)
+    const code = codeOf(error)
+    const remedy = code === 'EACCES' ? 'run this as the user that owns it, or name' : 'name'
+    throw new Error(`data folder ${path} cannot be read (${code}): ${remedy} another with --data`)
   })
   if (!names) {
     let parent = join(path, '..')

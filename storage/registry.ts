@@ -65,6 +65,11 @@ export interface UploadBody {
 export interface Pusher {
   readonly name: RepositoryName
   readonly owner: string
+  /**
+   * Asked when all bytes are there, before they become a blob: they may have taken long to come. What it throws leaves
+   * them as they are.
+   */
+  readonly guard?: ((io: Io) => Promise<void>) | undefined
 }
 
 export interface UploadStore {
@@ -76,10 +81,11 @@ export interface UploadStore {
   append(pusher: Pusher, address: string, body: UploadBody, io: Io): Promise<UploadSession>
   /**
    * Adds the last bytes, verifies all against `digest` and publishes the blob. A repetition of a request that was
-   * acknowledged is acknowledged again. DIGEST_INVALID ends the upload; otherwise as `append`.
+   * acknowledged is acknowledged again. DIGEST_INVALID ends the upload; otherwise as `append`, and what the
+   * guard throws.
    */
   finish(pusher: Pusher, address: string, digest: Digest, body: UploadBody, io: Io): Promise<Blob>
-  /** A whole blob at once. DIGEST_INVALID, TOO_MANY_REQUESTS. */
+  /** A whole blob at once. DIGEST_INVALID, TOO_MANY_REQUESTS; what the guard throws. */
   receive(pusher: Pusher, digest: Digest, body: UploadBody, io: Io): Promise<Blob>
   /** UPLOAD_UNKNOWN. */
   cancel(pusher: Pusher, address: string, io: Io): Promise<void>

@@ -3,20 +3,20 @@ import { createHash } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
 import { RegistryError } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
-import { type Algorithm, algorithmOf, type Digest, digestOf, type RepositoryName } from '../oci/names.ts'
+import { type Algorithm, algorithmOf, type Digest, digestOf } from '../oci/names.ts'
 import { type Blobs, inlineBytes } from './blobs.ts'
 import type { ObjectStore, Upload } from './object-store.ts'
 import { operation } from './record.ts'
-import type { Blob, UploadBody } from './registry.ts'
+import type { Blob, Pusher, UploadBody } from './registry.ts'
 import type { Repositories } from './repositories.ts'
 import type { SealedUpload } from './seal.ts'
 import type { UploadDigests } from './upload-digests.ts'
 
 export interface UploadCommits {
   /** Links a blob that is small enough for its link, and never becomes a file. DIGEST_INVALID, SIZE_INVALID. */
-  receiveInline(name: RepositoryName, digest: Digest, body: UploadBody, io: Io): Promise<Blob>
+  receiveInline(pusher: Pusher, digest: Digest, body: UploadBody, io: Io): Promise<Blob>
   /** Publishes all bytes of an upload of this size. DIGEST_INVALID, UPLOAD_UNKNOWN, UPLOAD_BUSY. */
-  publish(name: RepositoryName, sealed: SealedUpload, blob: Blob, io: Io): Promise<Blob>
+  publish(pusher: Pusher, sealed: SealedUpload, blob: Blob, io: Io): Promise<Blob>
 }
 
 export const isInline = ({ length }: UploadBody) => length !== undefined && length <= inlineBytes
@@ -48,19 +48,21 @@ export function uploadCommits(
   }
 
   return {
-    async receiveInline(name, digest, body, io) {
+    async receiveInline({ name, guard }, digest, body, io) {
       await store.reserve(body.length ?? 0, io)
       const bytes = await buffer(body.source)
       if (bytes.length !== body.length) throw new RegistryError('SIZE_INVALID')
       verify(digest, hashOf(algorithmOf(digest), bytes))
+      await guard?.(io)
       await blobs.commitInline(await names.ensure(name, io), name, digest, bytes, operation(io))
       return { digest, size: bytes.length }
     },
 
-    async publish(name, sealed, blob, io) {
+    async publish({ name, guard }, sealed, blob, io) {
       const { upload } = sealed
       const { digest, size } = blob
       verify(digest, await digestOfAll(sealed, size, algorithmOf(digest), io))
+      await guard?.(io)
       const options = operation(io)
       const rid = await names.ensure(name, io)
       if (size > inlineBytes) {

@@ -149,14 +149,14 @@ export function uploads(
       try {
         const size = await sizeOf(sealed, io)
         if (size === 0 && !body.offset && isInline(body)) {
-          return await commits.receiveInline(pusher.name, digest, body, io)
+          return await commits.receiveInline(pusher, digest, body, io)
         }
         // A body that does not say where it begins goes behind what was acknowledged: it may be sent for a second time.
         const isWhole = body.offset === undefined && body.length !== 0 && sealed.size < size
         const from = { isLast: true, ...(isWhole ? { size: sealed.size, replaces: true } : { size }) }
         const grown = await extend(upload, from, body, algorithmOf(digest), io)
         const whole = { ...sealed, upload: grown.upload }
-        const blob = await commits.publish(pusher.name, whole, { digest, size: grown.size }, io)
+        const blob = await commits.publish(pusher, whole, { digest, size: grown.size }, io)
         digests.forget(upload.id)
         return blob
       } catch (error) {
@@ -174,7 +174,7 @@ export function uploads(
     },
 
     async receive(pusher, digest, body, io) {
-      if (isInline(body)) return commits.receiveInline(pusher.name, digest, body, io)
+      if (isInline(body)) return commits.receiveInline(pusher, digest, body, io)
       const { address } = await self.start(pusher, algorithmOf(digest), io)
       try {
         return await self.finish(pusher, address, digest, body, io)

@@ -131,6 +131,6 @@ it('says how a token stands', () => {
   if (!made) throw new TypeError('there is no token')
   expect(standingOfToken(made, state, nowMs)).toBe('good')
   expect(standingOfToken(made, state, nowMs + dayMs)).toBe('expired')
-  expect(standingOfToken(made, disableUser(state, bob), nowMs)).toBe('asleep')
+  expect(standingOfToken(made, disableUser(state, bob), nowMs)).toBe('owner-disabled')
   expect(standingOfToken({ ...made, revokedMs: nowMs }, state, nowMs)).toBe('revoked')
 })

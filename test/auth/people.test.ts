@@ -6,7 +6,6 @@ import {
   enableUser,
   type NewUser,
   removeUser,
-  rulesNaming,
 } from '../../auth/people.ts'
 import { type AccessState, emptyState, type StoredToken } from '../../auth/state.ts'
 import { name } from '../helpers/principals.ts'
@@ -86,14 +85,4 @@ describe('the tokens of a user', () => {
     // As of a password file, whose users are not stored.
     expect(addUser({ ...emptyState, tokens }, person(bob)).tokens.map(({ id }) => id)).toEqual(['b', 'c'])
   })
-})
-
-it('finds the rules that outlive a user', () => {
-  const rules = ['push a/** bob', 'pull a/** alice robot:bob', 'pull b/** alice bob'].map((rule, id) => ({
-    id: String(id),
-    rule,
-    createdMs: 1,
-  }))
-  expect(rulesNaming({ ...two, rules }, 'user', bob).map(({ id }) => id)).toEqual(['0', '2'])
-  expect(rulesNaming({ ...two, rules }, 'robot', bob).map(({ id }) => id)).toEqual(['1'])
 })

@@ -64,7 +64,7 @@ it('prints what happened since a time', async () => {
   const all = (await done('audit')).split('\n')
   expect(all).toHaveLength(3)
   expect(all[1]).toMatch(
-    /^\S+Z {2}cli:\S+ {2}cli {2}rule\.add {2}rule:\S+ {2}done {2}after: pull \*\* robot:ci$/,
+    /^\S+Z {2}cli:\S+ {2}cli {2}- {2}rule\.add {2}rule:\S+ {2}done {2}after: pull \*\* robot:ci$/,
   )
   const [at = ''] = (all[2] ?? '').split(' ')
   expect((await done(`audit --since ${at}`)).split('\n')).toEqual(all.slice(2))

@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { administered } from '../helpers/administered.ts'
 
@@ -6,12 +7,13 @@ const good = 'correct horse battery\n'
 
 describe('user add', () => {
   it('makes the registry, and a password that it shows alone and once', async () => {
-    const { run, done } = administered()
+    const { run, done, data } = administered()
     const { status, stdout, stderr } = await run('user add alice --admin')
     expect(status).toBe(0)
     expect(stdout).toMatch(/^[A-Za-z2-9]{20}\n$/)
     expect(stderr).toBe(
-      'administrator alice was added; the password is shown once\n' +
+      `a registry was made in ${data}\n` +
+        'administrator alice was added; the password is shown once\n' +
         'the registry was open to everybody; from now on people and machines sign in\n',
     )
     expect(JSON.parse(await done('user list --json'))).toEqual({
@@ -123,6 +125,35 @@ it('ends tokens with their user, and says what does not end', async () => {
   )
   await done('user add bob')
   expect(JSON.parse(await done('token list --json'))).toEqual({ tokens: [] })
+})
+
+describe('a user of the password file', () => {
+  const erin =
+    'slipway: erin is a user of the file that login.htpasswd names: change or remove the line there\n'
+
+  it.for(['disable', 'enable', 'passwd', 'remove'])('is not for user %s', async act => {
+    const { run } = await withErin()
+    expect(await run(`user ${act} erin`)).toEqual({ status: 1, stdout: '', stderr: erin })
+  })
+
+  it('gives way to a stored one, which is told', async () => {
+    const { done, run } = await withErin()
+    const { stderr } = await run('user add erin')
+    expect(stderr).toContain('warning: the password that login.htpasswd has for erin is not taken any more\n')
+    await done('user disable erin')
+    expect((await run('user remove erin')).stderr).toBe(
+      'user erin was removed, with all tokens\nwarning: erin can log in by login.htpasswd again\n',
+    )
+  })
+
+  async function withErin() {
+    const here = administered()
+    const hash = '$2y$04$abcdefghijklmnopqrstuuWgK1J5c1QSpTYwUYwVqBMwfvwfdBTJa'
+    writeFileSync(join(here.cwd, 'htpasswd'), `erin:${hash}\n`)
+    writeFileSync(join(here.cwd, 'slipway.yaml'), 'login: { htpasswd: htpasswd }\n')
+    await here.done('user add alice --admin')
+    return here
+  }
 })
 
 it('says when nobody is left', async () => {

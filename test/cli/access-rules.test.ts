@@ -48,7 +48,7 @@ describe('access', () => {
       2,
       'an access rule names nobody: expected LEVEL PATTERN WHO…, such as: push team-a/** @team-a robot:ci',
     ],
-    ['push ** bob', 2, 'unexpected argument **: expected RULE'],
+    ['push ** bob', 2, "unexpected argument **: expected 'RULE'"],
     [
       "'push ** bob' --until soon",
       2,
@@ -61,10 +61,11 @@ describe('access', () => {
   })
 
   it('warns of what was most likely not meant', async () => {
-    const { run } = administered()
+    const { run, data } = administered()
     const { status, stderr } = await run("access add 'pull ** robot:ci @team bbo' --until 2020-01-01")
     expect(status).toBe(0)
     expect(stderr.split('\n')).toEqual([
+      `a registry was made in ${data}`,
       'warning: no group is called team: nobody gets anything by @team',
       'warning: it has ended and grants nothing: remove it',
       'warning: no robot is called ci yet',
@@ -124,6 +125,12 @@ describe('rules of the settings', () => {
       status: 1,
       stdout: 'no: bob has push on team-a/x by the rule push team-a/** @team-a\n',
     })
+    const { holders } = JSON.parse(await done('who-can push team-a/x --json'))
+    expect(holders).toMatchObject([{ who: '@administrators', members: [] }, { members: ['bob'] }])
+    expect(await done('who-can push team-a/x')).toMatch(/^@team-a \(bob\) {2,}push {2,}push team-a/m)
+    await done('user disable bob')
+    expect(await done('who-can push team-a/x')).toMatch(/^@team-a \(nobody\) /m)
+    await done('user enable bob')
     expect(await run('can bob pull other')).toMatchObject({ status: 1 })
     const why = await done('why bob team-a/old')
     expect(why).toContain('slipway.yaml:3')
@@ -177,7 +184,8 @@ describe('questions', () => {
     })
     expect(await run('can anonymous pull team-a/x --json')).toMatchObject({
       status: 1,
-      stdout: '{"can":false,"level":null,"because":"no rule grants anonymous anything on team-a/x"}\n',
+      stdout:
+        '{"can":false,"level":null,"because":"no rule grants anonymous anything on team-a/x","protections":[]}\n',
     })
     expect(
       (await done('why bob bob/x'))
@@ -197,7 +205,43 @@ describe('questions', () => {
     ])
   })
 
+  it('name what is protected, and answer no where that leaves nothing', async () => {
+    const { done, run } = administered()
+    await done('user add bob')
+    for (const line of ['immutable a:v*', 'no-delete b', 'frozen c']) await done(`protect add '${line}'`)
+    const answers = async (...lines: string[]) =>
+      Promise.all(
+        lines.map(async line => {
+          const { status, stdout } = await run(`can bob ${line}`)
+          return [status, stdout.split('\n').slice(1, -1)]
+        }),
+      )
+    expect(await answers('pull c', 'push a', 'delete a', 'push b', 'delete b', 'push c')).toEqual([
+      [0, []],
+      [0, ['protected from everybody: immutable a:v*']],
+      [0, ['protected from everybody: immutable a:v*']],
+      [0, ['protected from everybody: no-delete b']],
+      [1, ['protected from everybody: no-delete b']],
+      [1, ['protected from everybody: frozen c']],
+    ])
+    expect(JSON.parse((await run('can bob push c --json')).stdout)).toMatchObject({
+      can: false,
+      level: 'delete',
+      protections: ['frozen c'],
+    })
+  })
+
+  it("say that a name is a robot's", async () => {
+    const { done, run } = administered()
+    await done('robot add ci')
+    expect(await run('can ci pull a')).toMatchObject({
+      status: 1,
+      stdout: 'no: no user is called ci: a robot is, robot:ci\n',
+    })
+  })
+
   it.for<[line: string, message: RegExp]>([
+    ['can anyone pull a', /expected .* or anonymous: who is not signed in is anonymous$/m],
     ['can bob read a', /^slipway: unknown level "read": expected pull, push, delete, admin$/m],
     [
       'can group:x pull a',

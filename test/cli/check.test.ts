@@ -33,6 +33,7 @@ it('says what serve would do, and where each value comes from', async () => {
     ['tls.cert', 'not set'],
     ['tls.key', 'not set'],
     ['insecure', 'false'],
+    ['trusted_proxies', 'none'],
     ['data', join(cwd, 'data')],
     ['', expect.stringMatching(/^not there; serve makes it; .*[0-9]\S*iB free$/)],
     ['storage.s3.bucket', 'not set'],
@@ -153,6 +154,19 @@ it('warns, and ends with 0', async () => {
   expect(stdout.split('\n').slice(-3)).toEqual([`warning: ${warning}`, 'ok: serve would start', ''])
   const json = await slipway(['check', '--json', ...anyPort], { cwd })
   expect(JSON.parse(json.stdout)).toMatchObject({ ok: true, warnings: [warning] })
+})
+
+it('warns of a proxy that is not named, and is content once it is', async () => {
+  const settings = 'url: https://reg.acme.dev\n'
+  const warningsWith = async (more: string) => {
+    writeFileSync(join(cwd, 'slipway.yaml'), settings + more)
+    const { stdout } = await slipway(['check', '--json', ...anyPort], { cwd })
+    return JSON.parse(stdout).warnings
+  }
+  expect(await warningsWith('')).toEqual([
+    expect.stringMatching(/^slipway\.yaml:1: url: .* set trusted_proxies/),
+  ])
+  expect(await warningsWith('trusted_proxies: [127.0.0.1]\n')).toEqual([])
 })
 
 describe('serve with faults in its settings', () => {

@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest'
+import { parsePrincipalName } from '../../auth/access.ts'
 import { parseRule } from '../../auth/rules.ts'
 import { emptyState } from '../../auth/state.ts'
-import { placeOf, sourcedRules } from '../../cli/rule-sources.ts'
+import { legacies, placeOf, sourcedRules } from '../../cli/rule-sources.ts'
 import { noAccessSettings } from '../../server/access-control.ts'
 
 const settingsSource = () => 'slipway.yaml:3'
@@ -36,3 +37,26 @@ it('knows a stored rule by its id, and others by where they stand', () => {
   const all = sourcedRules(stored, { settings: noAccessSettings, settingsSource })
   expect(all.map(({ rule }) => placeOf(rule, all))).toEqual(['built in', 'abcdefgh'])
 })
+
+it('tells what a later one of the same name would have, wherever that is written', () => {
+  const bob = parsePrincipalName('bob') ?? raise()
+  const settings = {
+    ...noAccessSettings,
+    rules: [parseRule('pull ** robot:bob'), parseRule('pull b alice bob')],
+    groups: new Map([[parsePrincipalName('web') ?? raise(), [bob]]]),
+  }
+  const folder = { settings, settingsSource }
+  expect(legacies('user', bob, stored, folder)).toEqual([
+    'have what slipway.yaml:3 grants: pull b alice bob',
+    'have what rule abcdefgh grants: push a bob',
+    'be in the group web of the settings',
+  ])
+  // A robot is in no group.
+  expect(legacies('robot', bob, stored, folder)).toEqual([
+    'have what slipway.yaml:3 grants: pull ** robot:bob',
+  ])
+})
+
+function raise(): never {
+  throw new Error('no name')
+}

@@ -9,7 +9,7 @@ import { accessOf } from '../../server/access-settings.ts'
 import { loadSettings, settingList } from '../../server/config.ts'
 
 const example = readFileSync(new URL('../../deploy/slipway.example.yaml', import.meta.url), 'utf8')
-const settings = example.match(/(?<=^# )[a-z]+: .+$/gm) ?? []
+const settings = example.match(/(?<=^# )[a-z_]+: .+$/gm) ?? []
 
 function load(text: string) {
   const cwd = mkdtempSync(join(tmpdir(), 'slipway-deploy-'))

@@ -1,5 +1,5 @@
 /** A server that is told who may do what: by its settings, by files that they name, and by commands beside it. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { kill } from 'node:process'
@@ -126,6 +126,42 @@ describeUnless(needsOwnServer(), 'a server', () => {
     await retell(server, `${login}access: [pull ** bob]`, 'settings')
     await until('it may not be pushed', async () => (await push()) === 401)
   })
+
+  it('writes down what a reload changes, and changes nothing where that cannot be written', async () => {
+    const users = join(folder, 'users')
+    const ofEve = `eve:${await hash(canary('of eve'), 4)}\n`
+    await writeFile(users, `bob:${await hash(ofBob, 4)}\n${ofEve}`)
+    const login = 'login: { htpasswd: users }\n'
+    await using server = await configured(`${login}access: [pull ** bob, pull ** eve]`)
+    const { data, done } = administered(server.data)
+    await retell(server, `${login}access: [pull ** bob]\nprotect: [frozen old/**]`, 'settings')
+    const reloads = async () =>
+      (await done('audit --json'))
+        .split('\n')
+        .map(line => JSON.parse(line))
+        .flatMap(({ action, target, detail }) => (action === 'config.reload' ? [{ target, ...detail }] : []))
+    const told = [
+      { target: 'access', before: 'pull ** eve' },
+      { target: 'protect', after: 'frozen old/**' },
+    ]
+    expect(await reloads()).toEqual(told)
+
+    const [audit, aside] = [join(data, 'audit'), join(data, 'aside')]
+    await rename(audit, aside)
+    await writeFile(audit, '')
+    await retell(server, `${login}access: [push ** bob]`, 'settings refused')
+    const push = () => asDockerDoes(server, ['bob', ofBob], '/v2/team/app/manifests/1', index)
+    expect(await push()).toBe(401)
+    await writeFile(users, ofEve)
+    await until('the log says so', () => server.log.some(({ job }) => job === 'audit'))
+    const pull = () => asDockerDoes(server, ['bob', ofBob], '/v2/team/app/tags/list')
+    expect(await pull()).toBe(404)
+    await rm(audit)
+    await rename(aside, audit)
+    await until('the file counts', async () => (await pull()) === 401, 30_000)
+    expect(await reloads()).toEqual([...told, { target: 'login.htpasswd', before: 'bob' }])
+    expect(await done('audit verify')).toMatch(/^intact/)
+  }, 60_000)
 
   it('is open on this machine until somebody is known, and closed at the next request', async () => {
     await using server = await startServer()

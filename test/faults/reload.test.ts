@@ -70,3 +70,31 @@ it('takes changed settings on SIGHUP, and keeps the old ones where the file is b
     await rm(folder, { recursive: true })
   }
 })
+
+it('takes proxies on SIGHUP, and warns as long as there are none where it takes one', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'slipway-reload-'))
+  const config = join(folder, 'slipway.yaml')
+  const settings = 'workers: 1\nurl: https://reg.example\n'
+  try {
+    await writeFile(config, settings)
+    await using server = await startServer({ args: ['--config', config] })
+    const from = async (id: string) => {
+      const headers = { 'X-Request-Id': id, 'X-Forwarded-For': '192.0.2.1' }
+      await fetch(new URL('/v2/', server.address), { headers })
+      await until('it is logged', () => server.log.some(line => line.id === id))
+      return server.log.find(line => line.id === id)?.from
+    }
+    await until('it warns', () => count(server, 'settings doubtful') > 0)
+    expect(server.log.find(line => line.msg === 'settings doubtful')?.warnings).toEqual([
+      expect.stringMatching(/slipway\.yaml:2: url: .* set trusted_proxies/),
+    ])
+    expect(await from('before')).toBe('127.0.0.1')
+    await writeFile(config, `${settings}trusted_proxies: 127.0.0.1\n`)
+    await tell(server, 'settings')
+    let asked = 0
+    await until('it is believed', async () => (await from(`after-${asked++}`)) === '192.0.2.1')
+    expect(count(server, 'settings doubtful')).toBe(1)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+})

@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempDisposable, writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
+import { connect, createServer, type NetConnectOpts } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { vi } from 'vitest'
+import { selfSigned } from './certificate.ts'
 import { leashed } from './programs.ts'
 
 export interface Proxy extends AsyncDisposable {
@@ -29,6 +31,47 @@ export async function startNginx(port: number): Promise<Proxy> {
         proxy_set_header X-Request-Id nginx-$connection-$connection_requests;
       }
     }`
+  const upstream = `upstream registry { server 127.0.0.1:${port} max_fails=0; keepalive 4; }`
+  const servers = `${upstream} ${server(paths.buffered, 'on')} ${server(paths.unbuffered, 'off')}`
+  const stop = await launch(folder, servers, [{ path: paths.buffered }, { path: paths.unbuffered }])
+  return { paths, [Symbol.asyncDispose]: stop }
+}
+
+export interface ExampleProxy extends AsyncDisposable {
+  /** Where it speaks TLS, with a certificate for localhost. */
+  readonly host: string
+  readonly port: number
+  readonly cert: string
+}
+
+/** nginx as deploy/nginx.example.conf has it, but for its addresses and the places of its files. */
+export async function startExample(example: string, registry: string): Promise<ExampleProxy> {
+  const folder = await mkdtempDisposable(join(tmpdir(), 'slipway-nginx-'))
+  const at = (name: string) => join(folder.path, name)
+  const { cert, key } = selfSigned()
+  await writeFile(at('registry.crt'), cert)
+  await writeFile(at('registry.key'), key)
+  const { host, port } = await freeAddress()
+  const replaced = [
+    ['443 ssl', `${host}:${port} ssl`],
+    ['http://127.0.0.1:5000;', `${registry};`],
+    ['/etc/nginx/registry.crt', at('registry.crt')],
+    ['/etc/nginx/registry.key', at('registry.key')],
+  ] as const
+  const servers = replaced.reduce(
+    (text, [from, to]) => {
+      if (!text.includes(from)) throw new Error(`the example has no ${from}`)
+      return text.replaceAll(from, to)
+    },
+    example.replaceAll(/^\s*#.*$/gm, ''),
+  )
+  const stop = await launch(folder, servers, [{ host, port }])
+  return { host, port, cert, [Symbol.asyncDispose]: stop }
+}
+
+/** Runs nginx until what it returns is called. The folder goes with it. */
+async function launch(folder: AsyncDisposable & { path: string }, servers: string, doors: NetConnectOpts[]) {
+  const at = (name: string) => join(folder.path, name)
   await writeFile(
     at('nginx.conf'),
     `daemon off; master_process off; pid ${at('pid')}; error_log ${at('error.log')};
@@ -38,38 +81,40 @@ export async function startNginx(port: number): Promise<Proxy> {
       client_body_temp_path ${at('body')}; proxy_temp_path ${at('proxy')}; fastcgi_temp_path ${at('fastcgi')};
       uwsgi_temp_path ${at('uwsgi')}; scgi_temp_path ${at('scgi')};
       client_header_timeout 1s; client_body_timeout 1s; lingering_timeout 1s; lingering_close off;
-      upstream registry { server 127.0.0.1:${port} max_fails=0; keepalive 4; }
-      ${server(paths.buffered, 'on')}
-      ${server(paths.unbuffered, 'off')}
+      ${servers}
     }`,
   )
-  const [first, ...rest] = leashed([
-    'nginx',
-    '-p',
-    folder.path,
-    '-e',
-    at('error.log'),
-    '-c',
-    at('nginx.conf'),
-  ])
+  const command = ['nginx', '-p', folder.path, '-e', at('error.log'), '-c', at('nginx.conf')] as const
+  const [first, ...rest] = leashed(command)
   const child = spawn(first, rest, { stdio: 'inherit' })
   const exited = once(child, 'exit')
-  // A socket is there a moment before anybody listens on it.
-  await vi.waitFor(() => Promise.all([answers(paths.buffered), answers(paths.unbuffered)]), {
-    timeout: 5000,
-    interval: 10,
-  })
-  return {
-    paths,
-    async [Symbol.asyncDispose]() {
-      child.kill('SIGTERM')
-      await exited
-      await folder[Symbol.asyncDispose]()
-    },
+  const stop = async () => {
+    child.kill('SIGTERM')
+    await exited
+    await folder[Symbol.asyncDispose]()
   }
+  // A socket is there a moment before anybody listens on it.
+  await vi
+    .waitFor(() => Promise.all(doors.map(answers)), { timeout: 5000, interval: 10 })
+    .catch(async error => {
+      await stop()
+      throw error
+    })
+  return stop
 }
 
-async function answers(path: string): Promise<void> {
-  const socket = connect({ path })
+/** An address of the loopback network that no other test chooses, and a port that is free there. */
+async function freeAddress(): Promise<{ host: string; port: number }> {
+  const host = `127.${[...randomBytes(3)].map(byte => 1 + (byte % 254)).join('.')}`
+  const server = createServer().listen(0, host)
+  await once(server, 'listening')
+  const address = server.address()
+  await new Promise(resolve => server.close(resolve))
+  if (address === null || typeof address === 'string') throw new Error('it listens on a port')
+  return { host, port: address.port }
+}
+
+async function answers(door: NetConnectOpts): Promise<void> {
+  const socket = connect(door)
   await once(socket, 'connect').finally(() => socket.destroy())
 }

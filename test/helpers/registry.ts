@@ -32,6 +32,7 @@ export interface RegistryOverrides {
   readonly settings?: {
     readonly limits?: Partial<Settings['limits']>
     readonly url?: string
+    readonly trustedProxies?: readonly string[]
   }
   /** Who is sent to the store for large blobs. */
   readonly redirect?: Redirect

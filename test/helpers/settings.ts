@@ -16,6 +16,7 @@ export const usualSettings = {
   tls: {},
   insecure: false,
   storage: { s3: { region: 'us-east-1', pathStyle: false, redirect: true } },
+  trustedProxies: [],
   workers: 'auto',
   durability: 'full',
   sparse: 'index',

@@ -159,6 +159,14 @@ it('changes a token of a workload for one of ours', async () => {
   })
 })
 
+it('tells the log alone why a token of a workload was not taken', async () => {
+  const { status, text } = await get('scope=repository:ci/app:pull', basic('gha', 'workload.gha.forged'))
+  expect([status, text]).toEqual([401, denial])
+  await expect
+    .poll(() => registry.observations.flatMap(each => ('error' in each ? [each.error] : [])))
+    .toContain('token was not accepted: signature')
+})
+
 it.for([
   ['nothing', undefined],
   ['an empty name and password', 'Basic Og=='],

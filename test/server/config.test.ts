@@ -9,8 +9,8 @@ const tcp = (host: string, port: number) => ({ kind: 'tcp', host, port })
 const fiveThousand = tcp('127.0.0.1', 5000)
 const addresses = 'host:port, [::1]:port or unix:/path, or a list of them'
 const top =
-  'listen, url, tls, insecure, data, storage, workers, durability, sparse, login, groups, access, protect, workloads, ' +
-  'tokens, limits, log'
+  'listen, url, tls, insecure, trusted_proxies, data, storage, workers, durability, sparse, login, groups, access, protect, ' +
+  'workloads, tokens, limits, log'
 
 it('needs no configuration', () => {
   const { cwd, where, ...loaded } = load()
@@ -60,6 +60,13 @@ describe('accepts', () => {
     ['tls:\n  # cert:', { tls: {} }],
     ['insecure: true', { insecure: true }],
     ['insecure: "true"', { insecure: true }],
+    ['trusted_proxies: []', { trustedProxies: [] }],
+    ['trusted_proxies: unix', { trustedProxies: ['unix'] }],
+    ['trusted_proxies: 127.0.0.1, ::1', { trustedProxies: ['127.0.0.1', '::1'] }],
+    [
+      'trusted_proxies: [10.0.0.0/8, unix, "fd00::/8"]',
+      { trustedProxies: ['10.0.0.0/8', 'unix', 'fd00::/8'] },
+    ],
     ['listen: 0.0.0.0:5000', { listen: [tcp('0.0.0.0', 5000)] }],
     ['log: { level: trace }', { log: { level: 'trace' } }],
   ])('%j', ([yaml, settings]) => {
@@ -70,8 +77,9 @@ describe('accepts', () => {
 describe('refuses', () => {
   const sizes = 'expected a size from 4MiB to 64MiB'
   const times = 'expected a time from 1s to 365d'
+  const proxies = 'a list of networks such as 10.0.0.0/8, addresses, or unix'
   const origin = 'expected http:// or https:// and a host, without a path'
-  it.for<[yaml: string, ...faults: string[]]>([
+  it.for<readonly [yaml: string, ...faults: string[]]>([
     ['listen: "5000"', `1: listen: expected ${addresses}, found "5000"`],
     ['listen: 5000', `1: listen: expected ${addresses}, found "5000"`],
     ['listen: 127.0.0.1', `1: listen: expected ${addresses}, found "127.0.0.1"`],
@@ -120,6 +128,17 @@ describe('refuses', () => {
     ['tls: { cert: /a.pem }', '1: tls.cert: its key is missing: set tls.key too'],
     ['tls: { key: /a.pem }', '1: tls.key: its certificate is missing: set tls.cert too'],
     ['tls: { cert: "", key: /b }', '1: tls.cert: expected the path of a PEM file, found ""'],
+    ...['10.0.0.0/33', '10.0.0/8', '10.0.0.0/', '10.0.0.0/8/8', 'fe80::%1', 'localhost', 'unix:/a', ''].map(
+      text =>
+        [`trusted_proxies: "${text}"`, `1: trusted_proxies: expected ${proxies}, found "${text}"`] as const,
+    ),
+    ...['0.0.0.0/0', '::/0'].map(
+      text =>
+        [
+          `trusted_proxies: ["${text}"]`,
+          `1: trusted_proxies: ${text} is everybody, who could then give any address as their own: name the proxies`,
+        ] as const,
+    ),
     ['insecure: 1', '1: insecure: expected true or false, found 1'],
     [
       'insecure: true\ntls: { cert: /a.pem, key: /b.pem }',
@@ -182,6 +201,7 @@ describe('settings that changed', () => {
     listen: '127.0.0.1:5001',
     url: 'https://reg.acme.dev',
     insecure: 'true',
+    trusted_proxies: '127.0.0.1',
     'login.htpasswd': '/srv/htpasswd',
     groups: '{"a": ["b"]}',
     access: 'pull ** anyone',

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { isOpen } from '../../server/access-settings.ts'
 import { parseListenAddress } from '../../server/addresses.ts'
-import { type Listening, listeningFaults } from '../../server/listening.ts'
+import { type Listening, listeningFaults, proxyDoubt } from '../../server/listening.ts'
 import { accessText } from '../../server/plan.ts'
 import { load } from '../helpers/settings.ts'
 
@@ -60,6 +60,25 @@ it('names each address that is at fault, and no other', () => {
   const addresses = ['127.0.0.1:1', '10.0.0.1:2', '[::]:3'].flatMap(text => parseListenAddress(text) ?? [])
   const faults = listeningFaults({ addresses, isOpen: true, tls: true, insecure: false })
   expect(faults.map(fault => fault.split(' ')[0])).toEqual(['10.0.0.1:2', '[::]:3'])
+})
+
+describe('a proxy that nobody has named', () => {
+  it.for(['', 'listen: unix:/s', 'listen: 0.0.0.0:1\ninsecure: true'])(
+    'is warned of with https and %j',
+    yaml => {
+      const { settings } = load({ yaml: `url: https://reg.acme.dev\n${yaml}` })
+      expect(proxyDoubt(settings)).toMatch(/set trusted_proxies/)
+    },
+  )
+
+  it.for([
+    '',
+    'url: http://reg.acme.dev',
+    'url: https://reg.acme.dev\ntls: { cert: a, key: b }',
+    'url: https://reg.acme.dev\ntrusted_proxies: 127.0.0.1',
+  ])('is not looked for with %j', yaml => {
+    expect(proxyDoubt(load({ yaml }).settings)).toBeUndefined()
+  })
 })
 
 describe('a registry is open', () => {
