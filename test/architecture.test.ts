@@ -32,6 +32,7 @@ const knownTo: Readonly<Record<string, readonly string[]>> = {
     'auth/ask-once.ts',
     'auth/authenticator.ts',
     'auth/rates.ts',
+    'auth/counters.ts',
     'auth/throttle.ts',
     'auth/tokens.ts',
     'storage/cached.ts',
