@@ -50,8 +50,13 @@ export async function hasUsers(folder: string): Promise<boolean> {
   return users.length + robots.length + rules.length > 0
 }
 
+interface Examined extends Omit<ReadFiles, 'faults'> {
+  /** One line each. */
+  readonly faults: readonly string[]
+}
+
 /** What can be said of settings without opening the folder. */
-export function examine(loaded: LoadedSettings, users: boolean): ReadFiles {
+export function examine(loaded: LoadedSettings, users: boolean): Examined {
   const { settings, sources } = loaded
   const { files, faults, warnings } = readNamedFiles(loaded, { before: undefined, nowMs: Date.now() })
   const listening = listeningFaults({
@@ -60,7 +65,11 @@ export function examine(loaded: LoadedSettings, users: boolean): ReadFiles {
     tls: hasTls(settings),
     insecure: settings.insecure,
   }).map(fault => `${placeOf(sources.get('listen') ?? 'default', 'listen')}: ${fault}`)
-  return { files, faults: [...faults, ...listening], warnings: [...loaded.warnings, ...warnings] }
+  return {
+    files,
+    faults: [...faults.map(({ line }) => line), ...listening],
+    warnings: [...loaded.warnings, ...warnings],
+  }
 }
 
 /** Who may do what, in a few words. */

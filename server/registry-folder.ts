@@ -8,7 +8,7 @@ import { type Journal, journal } from '../storage/journal.ts'
 import { openFolder } from '../storage/open.ts'
 import { accessDocuments } from './access-documents.ts'
 import { accessSettingsOf } from './access-settings.ts'
-import { type LoadedSettings, type Settings, SettingsError } from './config.ts'
+import type { LoadedSettings, Settings } from './config.ts'
 import { readNamedFiles } from './named-files.ts'
 
 export interface RegistryFolder {
@@ -17,6 +17,8 @@ export interface RegistryFolder {
   /** The lines of the audit. */
   readonly journal: Pick<Journal, 'lines'>
   readonly settings: AccessSettings
+  /** Why its password file cannot be read: then it knows nobody who is in there. */
+  readonly fault: string | undefined
   /** How long tokens live. */
   readonly tokens: Settings['tokens']
   /** How to call where a line of the settings comes from, by its index. */
@@ -38,9 +40,10 @@ export async function openRegistryFolder(
   const { store, close } = await openFolder(settings.data, 'command', settings)
   const { files, faults } = readNamedFiles(loaded, { before: undefined, nowMs: Date.now() })
   // Of the files only this one is about people.
-  const fault = faults.find(each => each.includes('login.htpasswd'))
-  if (fault !== undefined) throw new SettingsError([fault])
-  const configured = accessSettingsOf(settings, files.htpasswd)
+  const fault = faults.find(({ setting }) => setting === 'login.htpasswd')?.line
+  const told = accessSettingsOf(settings, files.htpasswd)
+  // Whoever is in there, the registry is not open.
+  const configured = fault === undefined ? told : { ...told, isExposed: true }
   const known = directory({ documents: accessDocuments(store), settings: () => configured, now: Date.now })
   const lines = journal(store)
   const audit = auditLog({ journal: lines, now: Date.now })
@@ -49,6 +52,7 @@ export async function openRegistryFolder(
     administration: administration({ directory: known, audit, by }),
     journal: lines,
     settings: configured,
+    fault,
     tokens: settings.tokens,
     settingsSource: (name, index) => where([name, index]) ?? file ?? 'settings',
     close,
