@@ -176,10 +176,9 @@ export function authenticator(parts: AuthenticatorParts): Authenticator {
         if (caller) return caller
       }
     }
-    const admission =
-      isSecretLike(secret) && !parseSecret(secret)
-        ? throttle.admitMalformed(address)
-        : throttle.admit({ account: username, address, secret })
+    const admission = isOfMachine
+      ? throttle.admitMachine(address, secret)
+      : throttle.admit({ account: username, address, secret })
     if (admission.kind === 'refused')
       return { refused: 'slow-down', retryAfterSeconds: admission.retryAfterSeconds }
     try {

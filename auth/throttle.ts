@@ -8,7 +8,8 @@
  */
 import { createHmac, randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import { type Network, networkOf } from './networks.ts'
+import { counters } from './counters.ts'
+import { networkOf } from './networks.ts'
 
 export interface Attempt {
   /** Whose secret it is said to be; whether there is such an account makes no difference. */
@@ -32,8 +33,11 @@ export type Admission =
 export interface Throttle {
   /** Asks before a secret is looked at. When neither function of the admission is called, it was wrong. */
   admit(attempt: Attempt): Admission
-  /** The same for a text that cannot be anybody's secret: it counts against its address alone. */
-  admitMalformed(address: string): Admission
+  /**
+   * The same for a wrong secret of a machine. Nobody guesses one, and to look at it costs little: so it counts against
+   * its address alone, and apart from passwords, where it could be sent to make the guesses at them forgotten.
+   */
+  admitMachine(address: string, secret: string): Admission
 }
 
 export interface ThrottleSettings {
@@ -41,7 +45,6 @@ export interface ThrottleSettings {
   readonly now: () => number
 }
 
-const windowMs = 15 * 60_000
 const trustMs = 30 * 24 * 3_600_000
 const slowAfter = 5
 const slowMs = 1_000
@@ -52,20 +55,24 @@ const mostOfHost = 100
 const slowAccountAfter = 50
 const slowAccountMs = 2_000
 
-/** Of each kind of counter; who would push one out needs as many networks or accounts within the window. */
-const mostCounters = 10_000
+/** Who would push one out needs as many networks within the window. */
+const mostProven = 10_000
 
 /** Counters are kept in memory: each process has its own, and a restart forgets them. */
 export function throttle({ now }: ThrottleSettings): Throttle {
   // What is kept of a secret must not help to find it: the key dies with the process.
   const key = randomBytes(32)
-  const markOf = (...parts: readonly string[]) =>
-    createHmac('sha256', key).update(JSON.stringify(parts)).digest('base64url').slice(0, 22)
+  const digestOf = (...parts: readonly string[]) =>
+    createHmac('sha256', key).update(JSON.stringify(parts)).digest()
+  const textOf = (digest: Buffer) => digest.toString('base64url', 0, 16)
+  /** Short, as there may be many, and known to nobody: 48 bits are as good as all. */
+  const markOf = (digest: Buffer) => digest.readUIntBE(0, 6)
 
   const pairs = counters(mostOfPair, now)
   const accounts = counters(slowAccountAfter, now)
   const hosts = counters(mostOfHost, now)
-  const proven = new LRUCache<string, number>({ max: mostCounters })
+  const machines = counters(mostOfHost, now)
+  const proven = new LRUCache<string, number>({ max: mostProven })
 
   function delayFor(account: string, pair: string): number {
     if (accounts.count(account) >= slowAccountAfter) return slowAccountMs
@@ -75,11 +82,12 @@ export function throttle({ now }: ThrottleSettings): Throttle {
   return {
     admit({ account: name, address, secret }) {
       const { host, net } = networkOf(address)
-      const mark = markOf(name, secret)
-      // Marks are short, whatever somebody sends for a name.
-      const account = markOf(name)
+      const digest = digestOf(name, secret)
+      const mark = markOf(digest)
+      // Short, whatever somebody sends for a name.
+      const account = textOf(digestOf(name))
       const pair = `${net} ${account}`
-      const proof = `${net} ${mark}`
+      const proof = `${net} ${textOf(digest)}`
       const prove = () => {
         pairs.clear(pair)
         accounts.forget(account, mark)
@@ -104,13 +112,12 @@ export function throttle({ now }: ThrottleSettings): Throttle {
       }
     },
 
-    admitMalformed(address) {
-      const { host }: Network = networkOf(address)
-      // Each counts, as there is no telling which of them are the same guess.
-      const mark = randomBytes(16).toString('base64url')
-      const waitMs = hosts.waitMs(host, mark)
+    admitMachine(address, secret) {
+      const { host } = networkOf(address)
+      const mark = markOf(digestOf(secret))
+      const waitMs = machines.waitMs(host, mark)
       if (waitMs > 0) return refused(waitMs)
-      const takeBack = hosts.add(host, mark)
+      const takeBack = machines.add(host, mark)
       return { kind: 'admitted', delayMs: 0, succeeded: takeBack, abandoned: takeBack }
     },
   }
@@ -120,55 +127,3 @@ const refused = (waitMs: number): Admission => ({
   kind: 'refused',
   retryAfterSeconds: Math.ceil(waitMs / 1_000),
 })
-
-interface Counters {
-  /** How many different marks came within the window. */
-  count(of: string): number
-  /** Counts a mark unless it counts already; returns what takes it back. */
-  add(of: string, mark: string): () => void
-  forget(of: string, mark: string): void
-  clear(of: string): void
-  /** How long it takes until another mark may come; 0 where it may come at once, as one that counts already may. */
-  waitMs(of: string, mark: string): number
-}
-
-/** Sliding windows over different marks. None holds more than `most`. */
-function counters(most: number, now: () => number): Counters {
-  const seen = new LRUCache<string, Map<string, number>>({ max: mostCounters })
-
-  /** Marks come in the order of their times, so the old ones are in front. */
-  function recent(of: string): Map<string, number> {
-    const marks = seen.get(of) ?? new Map<string, number>()
-    for (const [mark, atMs] of marks) {
-      if (now() - atMs < windowMs) break
-      marks.delete(mark)
-    }
-    return marks
-  }
-
-  return {
-    count: of => recent(of).size,
-    add(of, mark) {
-      const marks = recent(of)
-      if (marks.has(mark)) return () => {}
-      if (marks.size >= most) for (const oldest of [...marks.keys()].slice(0, 1)) marks.delete(oldest)
-      marks.set(mark, now())
-      seen.set(of, marks)
-      return () => {
-        marks.delete(mark)
-      }
-    },
-    forget(of, mark) {
-      seen.get(of)?.delete(mark)
-    },
-    clear(of) {
-      seen.delete(of)
-    },
-    waitMs(of, mark) {
-      const marks = recent(of)
-      if (marks.size < most || marks.has(mark)) return 0
-      const [oldestMs = 0] = marks.values()
-      return Math.max(1, oldestMs + windowMs - now())
-    },
-  }
-}

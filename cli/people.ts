@@ -14,7 +14,7 @@ import type { SettingFlags } from '../server/config-sources.ts'
 import type { Outcome } from './command.ts'
 import { newPassword, type PasswordFlags } from './new-password.ts'
 import { untilDone } from './registries.ts'
-import { inRegistry, remark } from './registry-folder.ts'
+import { inRegistry, inWholeRegistry, remark } from './registry-folder.ts'
 import { legacies } from './rule-sources.ts'
 import { instant, moment, table } from './table.ts'
 import { nameOf } from './words.ts'
@@ -59,7 +59,7 @@ export async function listPeople(
   flags: SettingFlags & { readonly json?: boolean | undefined },
   print: Print,
 ): Promise<Outcome> {
-  return inRegistry(flags, 'existing', async ({ directory }) => {
+  return inWholeRegistry(flags, async ({ directory }) => {
     const view = await directory.view(untilDone)
     const groupsOf = (name: PrincipalName) => {
       const principal = view.principal({ kind: 'user', name })

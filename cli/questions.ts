@@ -7,7 +7,7 @@ import { parseRepositoryName, type RepositoryName } from '../oci/names.ts'
 import type { SettingFlags } from '../server/config-sources.ts'
 import type { Outcome } from './command.ts'
 import { operand, untilDone } from './registries.ts'
-import { inRegistry } from './registry-folder.ts'
+import { inWholeRegistry } from './registry-folder.ts'
 import { placeOf, sourcedRules } from './rule-sources.ts'
 import { table } from './table.ts'
 import { identityOf, levelOf } from './words.ts'
@@ -30,7 +30,7 @@ export async function can(
     levelOf(levelWord),
     operand(nameWord, parseRepositoryName),
   ]
-  return inRegistry(flags, 'existing', async ({ directory }) => {
+  return inWholeRegistry(flags, async ({ directory }) => {
     const view = await directory.view(untilDone)
     const { has, because } = standing(identity, name, view)
     const isGranted = has !== undefined && levels.indexOf(has) >= levels.indexOf(level)
@@ -48,7 +48,7 @@ export async function can(
 
 export async function why(who: string, nameWord: string, flags: Flags, print: Print): Promise<Outcome> {
   const [identity, name] = [identityOf(who), operand(nameWord, parseRepositoryName)]
-  return inRegistry(flags, 'existing', async folder => {
+  return inWholeRegistry(flags, async folder => {
     const view = await folder.directory.view(untilDone)
     const { has, because } = standing(identity, name, view)
     const all = sourcedRules(view.state, folder)
@@ -90,7 +90,7 @@ export async function whoCan(
   print: Print,
 ): Promise<Outcome> {
   const [level, name] = [levelOf(levelWord), operand(nameWord, parseRepositoryName)]
-  return inRegistry(flags, 'existing', async folder => {
+  return inWholeRegistry(flags, async folder => {
     const view = await folder.directory.view(untilDone)
     const all = sourcedRules(view.state, folder)
     const holders = (view.isOpen ? [] : view.policy.whoCan(level, name)).map(({ who, rule, onlyUser }) => ({

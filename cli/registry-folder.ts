@@ -16,10 +16,22 @@ export async function inRegistry(
   const folder = await openRegistryFolder(loaded, which, { actor: systemUser(), via: 'cli' })
   try {
     if (folder.madeIn !== undefined) remark(`a registry was made in ${folder.madeIn}`)
+    if (folder.fault !== undefined) remark(`warning: ${folder.fault}`)
     return await use(folder)
   } finally {
     await folder.close()
   }
+}
+
+/** For what would be wrong without those of the password file. */
+export async function inWholeRegistry(
+  flags: SettingFlags,
+  use: (folder: RegistryFolder) => Promise<Outcome>,
+): Promise<Outcome> {
+  return inRegistry(flags, 'existing', async folder => {
+    if (folder.fault !== undefined) throw new Error('who is in the password file cannot be told')
+    return use(folder)
+  })
 }
 
 /** What a word of the command line means, where it is one of a grammar. */

@@ -19,9 +19,14 @@ export interface NamedFiles {
 
 export interface ReadFiles {
   readonly files: NamedFiles
-  /** With the place and the name of the setting, one line each. */
-  readonly faults: readonly string[]
+  readonly faults: readonly FileFault[]
   readonly warnings: readonly string[]
+}
+
+export interface FileFault {
+  readonly setting: string
+  /** With the place and the name of the setting. */
+  readonly line: string
 }
 
 type Loaded = Pick<LoadedSettings, 'settings' | 'sources'>
@@ -36,10 +41,12 @@ export function readNamedFiles(
   { settings, sources }: Loaded,
   { before, nowMs }: { readonly before: NamedFiles | undefined; readonly nowMs: number },
 ): ReadFiles {
-  const faults: string[] = []
+  const faults: FileFault[] = []
   const warnings: string[] = []
   const line = (name: string, text: string) =>
     `${sources.get(name) ?? sources.get(name.split('.')[0] ?? '') ?? 'default'}: ${name}: ${text}`
+
+  const refuse = (setting: string, text: string) => void faults.push({ setting, line: line(setting, text) })
 
   /** Undefined when there is a fault, which has been noted. */
   function read<Value>(name: string, path: string, parse: (text: string) => Value): Value | undefined {
@@ -48,7 +55,7 @@ export function readNamedFiles(
     } catch (error) {
       const reason = whyUnreadable(error)
       const message = error instanceof Error ? error.message : String(error)
-      faults.push(line(name, `${path}: ${reason === undefined ? message : `cannot be read: ${reason}`}`))
+      refuse(name, `${path}: ${reason === undefined ? message : `cannot be read: ${reason}`}`)
       return undefined
     }
   }
@@ -62,7 +69,7 @@ export function readNamedFiles(
     const host = settings.url === undefined ? undefined : new URL(settings.url).hostname
     const report = inspectCertificate({ cert, key }, { host, nowMs })
     for (const { of, fault } of report.faults)
-      faults.push(line(`tls.${of}`, `${of === 'cert' ? certPath : keyPath}: ${fault}`))
+      refuse(`tls.${of}`, `${of === 'cert' ? certPath : keyPath}: ${fault}`)
     if (report.faults.length > 0) return before?.certificate
     warnings.push(...report.warnings.map(text => line('tls.cert', `${certPath}: ${text}`)))
     return { cert, key }

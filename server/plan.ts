@@ -44,7 +44,9 @@ async function storedAccess(place: Place): Promise<AccessState> {
   return record ? decodeRecord<{ readonly value: AccessState }>(record).value : emptyState
 }
 
-export interface Examined extends ReadFiles {
+export interface Examined extends Omit<ReadFiles, 'faults'> {
+  /** One line each. */
+  readonly faults: readonly string[]
   readonly place: Place
   /** Somebody is known there, or a rule is, which closes the registry to everybody else. */
   readonly users: boolean
@@ -69,7 +71,7 @@ export async function examine(loaded: LoadedSettings): Promise<Examined> {
   const doubts = doubt === undefined ? [] : [`${placeOf(sources.get('url') ?? 'default', 'url')}: ${doubt}`]
   return {
     files,
-    faults: [...faults, ...listening],
+    faults: [...faults.map(({ line }) => line), ...listening],
     warnings: [...loaded.warnings, ...warnings, ...doubts],
     place,
     users,

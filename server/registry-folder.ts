@@ -21,6 +21,8 @@ export interface RegistryFolder {
   readonly settings: AccessSettings
   /** What is kept there can be protected. */
   readonly canProtect: boolean
+  /** Why its password file cannot be read: then it knows nobody who is in there. */
+  readonly fault: string | undefined
   /** How long tokens live. */
   readonly tokens: Settings['tokens']
   /** How to call where a line of the settings comes from, by its index. */
@@ -39,9 +41,8 @@ export async function openRegistryFolder(
 ): Promise<RegistryFolder> {
   const { settings, where, file } = loaded
   const { files, faults } = readNamedFiles(loaded, { before: undefined, nowMs: Date.now() })
-  // Of the files only these are needed here.
-  const fault = faults.find(each => each.includes('login.htpasswd') || each.includes('storage.s3'))
-  if (fault !== undefined) throw new SettingsError([fault])
+  const cannotOpen = faults.filter(({ setting }) => setting.startsWith('storage.s3')).map(({ line }) => line)
+  if (cannotOpen.length > 0) throw new SettingsError(cannotOpen)
   const place = placeOf(settings, files)
   const unused = await unusedPlace(place)
   if (unused && which === 'existing')
@@ -49,7 +50,11 @@ export async function openRegistryFolder(
       `there is no registry in ${unused.name}: ${unused.remedy}, or begin with slipway user add NAME --admin`,
     )
   const { store, close } = await openPlace(place, 'command')
-  const configured = accessSettingsOf(settings, files.htpasswd)
+  // Of the other files only this one is about people.
+  const fault = faults.find(({ setting }) => setting === 'login.htpasswd')?.line
+  const told = accessSettingsOf(settings, files.htpasswd)
+  // Whoever is in there, the registry is not open.
+  const configured = fault === undefined ? told : { ...told, isExposed: true }
   const known = directory({ documents: accessDocuments(store), settings: () => configured, now: Date.now })
   const lines = journal(store)
   const audit = auditLog({ journal: lines, now: Date.now })
@@ -60,6 +65,7 @@ export async function openRegistryFolder(
     journal: lines,
     settings: configured,
     canProtect: store.lax !== true,
+    fault,
     tokens: settings.tokens,
     settingsSource: (name, index) => where([name, index]) ?? file ?? 'settings',
     close,

@@ -51,7 +51,7 @@ export async function reread(before: Current, { log, audit }: Told): Promise<Cur
     before: before.files,
     nowMs: Date.now(),
   })
-  if (faults.length > 0) log.observe({ event: 'files refused', faults })
+  if (faults.length > 0) log.observe({ event: 'files refused', faults: faults.map(({ line }) => line) })
   if (isDeepStrictEqual(files, before.files)) return before
   const after = { ...before, files, warnings }
   await writeDown(before, after, audit)

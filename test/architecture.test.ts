@@ -33,6 +33,7 @@ const knownTo: Readonly<Record<string, readonly string[]>> = {
     'auth/ask-once.ts',
     'auth/authenticator.ts',
     'auth/rates.ts',
+    'auth/counters.ts',
     'auth/throttle.ts',
     'auth/tokens.ts',
     'storage/bucket-uploads.ts',

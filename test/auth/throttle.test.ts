@@ -7,7 +7,7 @@ const minuteMs = 60_000
 /** A throttle whose time can be set, and words for what it says. */
 function door() {
   const clock = { nowMs: Date.UTC(2026, 10, 21) }
-  const { admit, admitMalformed } = throttle({ now: () => clock.nowMs })
+  const { admit, admitMachine } = throttle({ now: () => clock.nowMs })
   const tell = (admission: Admission) =>
     admission.kind === 'admitted' ? `after ${admission.delayMs}` : `in ${admission.retryAfterSeconds} s`
   const from = (address: string, account = 'bob') => ({
@@ -24,7 +24,7 @@ function door() {
       if (admission.kind === 'admitted') admission.abandoned()
       return tell(admission)
     },
-    malformed: () => tell(admitMalformed(address)),
+    machine: (...secrets: readonly string[]) => secrets.map(secret => tell(admitMachine(address, secret))),
   })
   return { clock, from }
 }
@@ -90,7 +90,7 @@ it('lets a secret through from where it was right, whatever others do, for 30 da
   const attack = () => {
     for (let host = 0; host < 60; host++) from(`198.51.${host}.1`).wrong(...guesses(10, `from ${host}`))
     for (const name of ['bob', 'carol']) from('192.0.2.7', name).wrong(...guesses(100, name))
-    for (let index = 0; index < 200; index++) from('192.0.2.7').malformed()
+    from('192.0.2.7').machine(...guesses(200))
   }
   attack()
   expect(bob.right('correct')).toBe('after 0')
@@ -147,13 +147,20 @@ it('refuses an address that tries many accounts', () => {
   expect(from('192.0.2.8', 'user100').wrong('123456')).toEqual(['after 0'])
 })
 
-it('counts what cannot be a secret against its address alone', () => {
+it('counts secrets of machines against their address alone, and apart from passwords', () => {
   const { from } = door()
-  const { malformed, wrong } = from('192.0.2.7')
-  expect(Array.from({ length: 100 }, malformed)).toEqual(same('after 0', 100))
-  expect(malformed()).toBe('in 900 s')
-  expect(wrong('x')).toEqual(['in 900 s'])
-  expect(from('192.0.2.8').wrong('x')).toEqual(['after 0'])
+  const { machine, wrong } = from('192.0.2.7')
+  expect(machine(...guesses(100))).toEqual(same('after 0', 100))
+  expect(machine('another', 'guess 3')).toEqual(['in 900 s', 'after 0'])
+  expect(from('192.0.2.8').machine('x')).toEqual(['after 0'])
+  expect(wrong('x')).toEqual(['after 0'])
+})
+
+it('forgets no guess at a password for any number of secrets of machines', () => {
+  const { from } = door()
+  from('192.0.2.7').wrong(...guesses(10))
+  for (let host = 0; host < 500; host++) from(`2001:db8:0:${host.toString(16)}::1`).machine(...guesses(100))
+  expect(from('192.0.2.7').wrong('x')).toEqual([expect.stringMatching(/^in/)])
 })
 
 it('does not count what was not looked at', () => {

@@ -84,8 +84,8 @@ it('keeps out no machine for what others guess by its name', async () => {
   }
   expect(await statusOf('ci', robot.text)).toBe(200)
   expect(await statusOf('gha', 'workload.gha.x')).toBe(200)
-  expect(await statusOf('ci', apiToken('robot:ci').text)).toBe(429)
-  expect(await statusOf('gha', 'workload.gha.y')).toBe(429)
+  expect(await statusOf('ci', apiToken('robot:ci').text)).toBe(401)
+  expect(await statusOf('gha', 'workload.gha.y')).toBe(401)
 })
 
 it('lets nobody guess on who shows a secret of a machine by the same name in between', async () => {

@@ -21,7 +21,7 @@ function read(files: Readonly<Record<string, string>>, before?: NamedFiles, at =
   const loaded = load({ yaml: `${yaml}\n${more}`, files })
   const { faults, warnings, ...rest } = readNamedFiles(loaded, { before, nowMs: at })
   const short = (lines: readonly string[]) => lines.map(line => line.replaceAll(`${loaded.cwd}/`, ''))
-  return { ...rest, faults: short(faults), warnings: short(warnings), loaded }
+  return { ...rest, faults: short(faults.map(({ line }) => line)), warnings: short(warnings), loaded }
 }
 
 describe('the files that settings name', () => {
