@@ -43,33 +43,32 @@ export async function startNginx(port: number): Promise<Proxy> {
       ${server(paths.unbuffered, 'off')}
     }`,
   )
-  const [first, ...rest] = leashed([
-    'nginx',
-    '-p',
-    folder.path,
-    '-e',
-    at('error.log'),
-    '-c',
-    at('nginx.conf'),
-  ])
-  const child = spawn(first, rest, { stdio: 'inherit' })
-  const exited = once(child, 'exit')
-  // A socket is there a moment before anybody listens on it.
-  await vi.waitFor(() => Promise.all([answers(paths.buffered), answers(paths.unbuffered)]), {
-    timeout: 5000,
-    interval: 10,
-  })
+  const stop = await runNginx(folder.path, () =>
+    Promise.all([answers({ path: paths.buffered }), answers({ path: paths.unbuffered })]),
+  )
   return {
     paths,
     async [Symbol.asyncDispose]() {
-      child.kill('SIGTERM')
-      await exited
+      await stop()
       await folder[Symbol.asyncDispose]()
     },
   }
 }
 
-async function answers(path: string): Promise<void> {
-  const socket = connect({ path })
+/** nginx with the file nginx.conf of a folder, until what is returned is called. */
+export async function runNginx(path: string, isReady: () => Promise<unknown>): Promise<() => Promise<void>> {
+  const [first, ...rest] = leashed(['nginx', '-p', path, '-e', join(path, 'error.log'), '-c', 'nginx.conf'])
+  const child = spawn(first, rest, { stdio: 'inherit' })
+  const exited = once(child, 'exit')
+  // A socket is there a moment before anybody listens on it.
+  await vi.waitFor(isReady, { timeout: 5000, interval: 10 })
+  return async () => {
+    child.kill('SIGTERM')
+    await exited
+  }
+}
+
+export async function answers(at: { readonly path: string } | { readonly port: number }): Promise<void> {
+  const socket = connect({ ...at })
   await once(socket, 'connect').finally(() => socket.destroy())
 }
