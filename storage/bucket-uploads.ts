@@ -196,9 +196,9 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
 
     async uploaded(upload, { signal, exact }) {
       const now = await standing(upload, { signal }, exact)
-      return now && now.state !== 'gone'
-        ? { size: now.state.size, modifiedMs: now.state.modifiedMs }
-        : undefined
+      if (!now || now.state === 'gone') return undefined
+      const { state } = now
+      return { size: state.size, modifiedMs: state.modifiedMs, upload: { ...upload, state: encode(state) } }
     },
 
     append: (

@@ -53,10 +53,14 @@ export function manifests(
     io: Io,
   ): Promise<HeldManifest & { rid: Rid }> {
     const rid = await names.rid(name, io)
-    const digest = isDigest(reference) ? reference : await tags.resolve(rid, reference, io)
-    const held = digest && (await readManifest(store, rid, digest, io))
-    if (!held) throw unknown(name, reference)
-    return { ...held, rid }
+    for (let before: Digest | undefined; ; ) {
+      const digest = isDigest(reference) ? reference : await tags.resolve(rid, reference, io)
+      const held = digest && (await readManifest(store, rid, digest, io))
+      if (held) return { ...held, rid }
+      // A tag may have been moved, and the manifest that it led to deleted, between the two looks.
+      if (digest === undefined || digest === before || digest === reference) throw unknown(name, reference)
+      before = digest
+    }
   }
 
   /** A child manifest that can be relied on for half a day; an old one is written again. */
@@ -199,7 +203,7 @@ export function manifests(
           guard({ tag, from: await tags.resolve(rid, tag, io), to: digest }),
         )
 
-      for (let { condition } = push; ; condition = undefined) {
+      for (let isPointed = false; ; ) {
         const options = operation(io)
         const oldest = await confirmAll(rid, manifest, options)
         const written = await put(rid, digest, manifest, push, options)
@@ -209,7 +213,12 @@ export function manifests(
         await confirmAll(rid, manifest, options)
         const { subject } = manifest
         if (subject) await referrers.add(rid, subject, manifest, { digest, size: push.bytes.length }, options)
-        await inParallel(targets, 4, tag => tags.point(rid, tag, digest, { ...push, condition }, options))
+        await inParallel(targets, 4, tag =>
+          isPointed
+            ? tags.restore(rid, tag, digest, push, options)
+            : tags.point(rid, tag, digest, push, options),
+        )
+        isPointed = true
         // Whoever deletes a manifest removes it and then looks for what leads to it: the same again.
         if (await readManifest(store, rid, digest, options)) return { digest, subject }
       }

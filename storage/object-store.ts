@@ -75,6 +75,8 @@ export interface Appended {
 
 export interface Uploaded {
   readonly size: number
+  /** Takes the place of what was asked about: another process can go on with this from `size` only. */
+  readonly upload?: Upload
   /** When its last byte came, in ms since the epoch by the store's clock. */
   readonly modifiedMs: number
 }

@@ -38,6 +38,11 @@ export interface Tags {
     push: TagAuthor & { readonly condition?: TagCondition | undefined },
     options: MutationOptions,
   ): Promise<void>
+  /**
+   * Points a tag to a manifest once more, so that whoever has found it before drops it no more; not one that somebody has
+   * pointed elsewhere since.
+   */
+  restore(rid: Rid, tag: Tag, to: Digest, author: TagAuthor, options: MutationOptions): Promise<void>
   /** TAG_CHANGED unless a tag is what it is said to be. */
   check(rid: Rid, tag: Tag, condition: TagCondition, io: Io): Promise<void>
   /** False if there is no such tag. */
@@ -67,6 +72,13 @@ function pastOf(before: TagRecord | undefined, to: Digest): readonly Past[] {
   return [{ d, at, by }, ...h].slice(0, historyLength)
 }
 
+/** The record of a tag that its author points to a manifest. */
+function moved(tag: Tag, before: TagRecord | undefined, to: Digest, { by, guard, told }: TagAuthor): Buffer {
+  guard?.({ tag, from: before?.d, to })
+  told?.({ tag, from: before?.d, to })
+  return encodeRecord({ d: to, at: Date.now(), by, rev: (before?.rev ?? 0) + 1, h: pastOf(before, to) })
+}
+
 export function tags(store: ObjectStore): Tags {
   async function find(rid: Rid, tag: Tag, io: Io): Promise<HeldTag | undefined> {
     const record = await store.read(tagKey(rid, tag), io)
@@ -82,15 +94,21 @@ export function tags(store: ObjectStore): Tags {
       refuseUnless(condition, tag, await self.resolve(rid, tag, io))
     },
 
-    async point(rid, tag, to, { by, condition, guard, told }, options) {
+    async point(rid, tag, to, { condition, ...author }, options) {
       const pointed = (found: StoredRecord | undefined) => {
         const before = found && decodeRecord<TagRecord>(found)
         refuseUnless(condition, tag, before?.d)
-        guard?.({ tag, from: before?.d, to })
-        told?.({ tag, from: before?.d, to })
-        return encodeRecord({ d: to, at: Date.now(), by, rev: (before?.rev ?? 0) + 1, h: pastOf(before, to) })
+        return moved(tag, before, to, author)
       }
       await update(store, tagKey(rid, tag), pointed, options)
+    },
+
+    async restore(rid, tag, to, author, options) {
+      const restored = (found: StoredRecord | undefined) => {
+        const before = found && decodeRecord<TagRecord>(found)
+        return before && before.d !== to ? undefined : moved(tag, before, to, author)
+      }
+      await update(store, tagKey(rid, tag), restored, options)
     },
 
     async remove(rid, tag, { by, guard, told }, options) {

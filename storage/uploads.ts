@@ -57,21 +57,21 @@ export function uploads(
     return aborted
   }
 
-  /** What an upload holds. One that was never begun can be for as long as what is gone is remembered. */
-  async function sizeOf(
+  /** An upload as it stands. One that was never begun can be for as long as what is gone is remembered. */
+  async function standing(
     { upload, size }: SealedUpload,
     io: Io & { readonly exact?: boolean },
-  ): Promise<number> {
+  ): Promise<Appended> {
     const found = await store.uploaded(upload, io)
     const isLate = Date.now() - madeMs(upload.id) > Math.min(limits().ttlMs, graceMs)
     if (!found && (size > 0 || isLate)) throw new RegistryError('UPLOAD_UNKNOWN')
-    return found?.size ?? 0
+    return { upload, size: 0, ...found }
   }
 
-  /** The upload behind an address and its true size, which may be past what the address says. */
+  /** The upload behind an address as it stands, which may be past what the address says. */
   async function locate(pusher: Pusher, address: string, io: Io & { readonly exact?: boolean }) {
     const sealed = await seal.open(contextOf(pusher), address, io)
-    return { sealed, size: await sizeOf(sealed, io) }
+    return { sealed, now: await standing(sealed, io) }
   }
 
   async function sessionOf(pusher: Pusher, upload: Upload, size: number, io: Io) {
@@ -133,13 +133,13 @@ export function uploads(
     },
 
     async find(pusher, address, io) {
-      const { sealed, size } = await locate(pusher, address, { ...io, exact: true })
-      return sessionOf(pusher, sealed.upload, size, io)
+      const { now } = await locate(pusher, address, { ...io, exact: true })
+      return sessionOf(pusher, now.upload, now.size, io)
     },
 
     async append(pusher, address, body, io) {
-      const { sealed, size } = await locate(pusher, address, io)
-      const grown = await extend(sealed.upload, { size }, body, sealed.digest?.algorithm ?? 'sha256', io)
+      const { sealed, now } = await locate(pusher, address, io)
+      const grown = await extend(sealed.upload, now, body, sealed.digest?.algorithm ?? 'sha256', io)
       return sessionOf(pusher, grown.upload, grown.size, io)
     },
 
@@ -147,7 +147,7 @@ export function uploads(
       const sealed = await seal.open(contextOf(pusher), address, io)
       const { upload } = sealed
       try {
-        const size = await sizeOf(sealed, io)
+        const { size } = await standing(sealed, io)
         if (size === 0 && !body.offset && isInline(body)) {
           return await commits.receiveInline(pusher, digest, body, io)
         }

@@ -84,22 +84,27 @@ async function launch(folder: AsyncDisposable & { path: string }, servers: strin
       ${servers}
     }`,
   )
-  const command = ['nginx', '-p', folder.path, '-e', at('error.log'), '-c', at('nginx.conf')] as const
-  const [first, ...rest] = leashed(command)
+  const stop = await runNginx(folder.path, () => Promise.all(doors.map(answers)))
+  return async () => {
+    await stop()
+    await folder[Symbol.asyncDispose]()
+  }
+}
+
+/** nginx with the file nginx.conf of a folder, until what is returned is called. */
+export async function runNginx(path: string, isReady: () => Promise<unknown>): Promise<() => Promise<void>> {
+  const [first, ...rest] = leashed(['nginx', '-p', path, '-e', join(path, 'error.log'), '-c', 'nginx.conf'])
   const child = spawn(first, rest, { stdio: 'inherit' })
   const exited = once(child, 'exit')
+  // A socket is there a moment before anybody listens on it.
   const stop = async () => {
     child.kill('SIGTERM')
     await exited
-    await folder[Symbol.asyncDispose]()
   }
-  // A socket is there a moment before anybody listens on it.
-  await vi
-    .waitFor(() => Promise.all(doors.map(answers)), { timeout: 5000, interval: 10 })
-    .catch(async error => {
-      await stop()
-      throw error
-    })
+  await vi.waitFor(isReady, { timeout: 5000, interval: 10 }).catch(async error => {
+    await stop()
+    throw error
+  })
   return stop
 }
 
@@ -114,7 +119,7 @@ async function freeAddress(): Promise<{ host: string; port: number }> {
   return { host, port: address.port }
 }
 
-async function answers(door: NetConnectOpts): Promise<void> {
+export async function answers(door: NetConnectOpts): Promise<void> {
   const socket = connect(door)
   await once(socket, 'connect').finally(() => socket.destroy())
 }

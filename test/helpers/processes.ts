@@ -34,6 +34,14 @@ export function privateBytes(pid: number): number {
   return Number(/^RssAnon:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024
 }
 
+/** Memory that a server's processes have now, in bytes; 0 when it has ended. */
+export function residentBytes(server: Pick<TestServer, 'pid'>): number {
+  return [primaryOf(server), ...workersOf(server)].reduce((sum, pid) => {
+    const [status = ''] = read(() => [readFileSync(`/proc/${pid}/status`, 'utf8')])
+    return sum + Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024
+  }, 0)
+}
+
 export function isAlive(pid: number): boolean {
   return read(() => [readFileSync(`/proc/${pid}/stat`, 'utf8')]).some(stat => !/\) Z /.test(stat))
 }

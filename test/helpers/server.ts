@@ -31,11 +31,15 @@ export interface TestServer extends AsyncDisposable {
 export interface ServerOptions {
   /** Serve this folder, and leave it behind; a folder of its own otherwise. */
   readonly data?: string
+  /** Listen here; on a free port of the loopback interface otherwise. */
+  readonly listen?: string
   readonly env?: Readonly<Record<string, string>>
   readonly args?: readonly string[]
+  /** How long it may take to listen. */
+  readonly startupMs?: number
 }
 
-const startupMs = 15_000
+const usualStartupMs = 15_000
 const shutdownMs = 10_000
 const program = join(import.meta.dirname, '../../cli/main.ts')
 
@@ -44,7 +48,8 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   const running = process.env.TEST_REGISTRY
   if (running) return foreignServer(running)
   const folder = options.data ?? (await mkdtemp(join(tmpdir(), 'slipway-data-')))
-  const args = [program, 'serve', '--listen', '127.0.0.1:0', '--data', folder, ...(options.args ?? [])]
+  const { listen = '127.0.0.1:0' } = options
+  const args = [program, 'serve', '--listen', listen, '--data', folder, ...(options.args ?? [])]
   const [first, ...rest] = leashed([process.execPath, ...args])
   const child = spawn(first, rest, {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -65,7 +70,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   }
   const log: LogLine[] = []
   try {
-    const address = await listening(child, log)
+    const address = await listening(child, log, options.startupMs ?? usualStartupMs)
     return {
       address,
       host: new URL(address).host,
@@ -102,7 +107,7 @@ function foreignServer(host: string): TestServer {
 }
 
 /** Collects what the server prints, as long as it runs, and resolves with the address it says it listens on. */
-function listening(child: ChildProcess, log: LogLine[]): Promise<string> {
+function listening(child: ChildProcess, log: LogLine[], startupMs: number): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
   const fail = (what: string) =>
     reject(new Error(`${what}; it printed:\n${log.map(line => JSON.stringify(line)).join('\n')}`))

@@ -74,8 +74,11 @@ export async function slowRequest(
   method: string,
   url: URL,
   length: number,
-  framing: Framing = 'length',
+  options: Framing | { readonly headers: Readonly<Record<string, string>> } = 'length',
 ): Promise<SlowRequest> {
+  const { framing, headers } =
+    typeof options === 'string' ? { framing: options, headers: {} } : { framing: 'length', ...options }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
   const socket = connect({ host: url.hostname, port: Number(url.port) })
   socket.on('error', () => {})
   await once(socket, 'connect')
@@ -83,7 +86,7 @@ export async function slowRequest(
   const chunked = framing === 'chunked'
   await written(
     socket,
-    `${method} ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n${body}\r\n\r\n`,
+    `${method} ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n${lines.join('')}${body}\r\n\r\n`,
   )
   return {
     answer: headOf(socket),
@@ -97,8 +100,10 @@ export async function slowRequest(
     },
     async [Symbol.asyncDispose]() {
       if (socket.closed) return
+      // One that the other side has reset before has nothing to reset any more: it says so, and never that it is closed.
+      const closed = once(socket, 'close').catch(() => {})
       socket.resetAndDestroy()
-      await once(socket, 'close')
+      await closed
     },
   }
 }

@@ -136,7 +136,7 @@ describe('the file that has the secret of a bucket', () => {
     const { faults, files: found } = readNamedFiles(loaded, { before, nowMs })
     return {
       secret: found.s3Secret,
-      faults: faults.map(line => line.replaceAll(`${loaded.cwd}/`, '')),
+      faults: faults.map(({ line }) => line.replaceAll(`${loaded.cwd}/`, '')),
       found,
     }
   }
