@@ -2,6 +2,7 @@
 import { type PrincipalName, parseIdentity, wordOf } from './access.ts'
 import { parseCeilingLine } from './ceilings.ts'
 import { ChangeRefused } from './errors.ts'
+import { htpasswdCredential } from './proofs.ts'
 import type { AccessState, StoredToken } from './state.ts'
 
 const dayMs = 86_400_000
@@ -48,11 +49,11 @@ export interface LongestLifetime {
   readonly text: string
 }
 
-/** `others`: users that are known without being stored. Throws a GrammarError for a line of the ceiling. */
+/** `others`: users of the password file, with their hashes. Throws a GrammarError for a line of the ceiling. */
 export function createToken(
   state: AccessState,
   { id, sha256, owner, ceiling, createdMs, lifetimeMs }: NewToken,
-  others: ReadonlyMap<PrincipalName, unknown>,
+  others: ReadonlyMap<PrincipalName, string>,
   longest: LongestLifetime,
 ): AccessState {
   if (owner.kind === 'robot') demandRobot(state, owner.name)
@@ -61,9 +62,12 @@ export function createToken(
     throw new ChangeRefused(`a person's token has an end: at most ${longest.text}, by --for`)
   if (lifetimeMs !== 'never' && !(lifetimeMs > 0 && lifetimeMs <= longest.ms))
     throw new ChangeRefused(`a token lives from 1s to ${longest.text} (tokens.max_ttl)`)
+  const isStored = owner.kind === 'robot' || hasUser(state, owner.name)
+  const hash = isStored ? undefined : others.get(owner.name)
   const token: StoredToken = {
     id,
     owner: wordOf(owner),
+    ...(hash !== undefined && { line: htpasswdCredential(owner.name, hash) }),
     sha256,
     ...(ceiling.length > 0 && { ceiling: ceiling.map(line => parseCeilingLine(line).text) }),
     createdMs,
@@ -83,17 +87,36 @@ export function revokeToken(state: AccessState, id: string, revokedMs: number): 
 
 export type TokenStanding = 'good' | 'revoked' | 'expired' | 'owner-disabled'
 
+<<<<<<< HEAD
 export function standingOfToken(token: StoredToken, state: AccessState, nowMs: number): TokenStanding {
   if (token.revokedMs !== undefined) return 'revoked'
   if (hasEndedBefore(token, nowMs)) return 'expired'
   const owner = parseIdentity(token.owner)
   const user = owner?.kind === 'user' ? state.users.find(({ name }) => name === owner.name) : undefined
   return user?.disabled ? 'owner-disabled' : 'good'
+=======
+/** Asleep: its owner is disabled, or has another line in the password file than it was made for, or none. */
+export function standingOfToken(
+  token: StoredToken,
+  state: AccessState,
+  nowMs: number,
+  others: ReadonlyMap<PrincipalName, string> = new Map(),
+): TokenStanding {
+  if (token.revokedMs !== undefined) return 'revoked'
+  if (hasEndedBefore(token, nowMs)) return 'expired'
+  const owner = parseIdentity(token.owner)
+  if (owner?.kind !== 'user') return 'good'
+  const user = state.users.find(({ name }) => name === owner.name)
+  if (user) return user.disabled ? 'asleep' : 'good'
+  const hash = others.get(owner.name)
+  return hash !== undefined && htpasswdCredential(owner.name, hash) === token.line ? 'good' : 'asleep'
+>>>>>>> mends
 }
 
 const hasEndedBefore = ({ expiresMs, revokedMs }: StoredToken, ms: number) =>
   Math.min(expiresMs ?? Number.POSITIVE_INFINITY, revokedMs ?? Number.POSITIVE_INFINITY) <= ms
 
+const hasUser = (state: AccessState, name: PrincipalName) => state.users.some(user => user.name === name)
 const hasRobot = (state: AccessState, name: PrincipalName) => state.robots.some(robot => robot.name === name)
 
 function demandRobot(state: AccessState, name: PrincipalName): void {
@@ -104,7 +127,7 @@ function demandRobot(state: AccessState, name: PrincipalName): void {
 function demandUser(
   state: AccessState,
   name: PrincipalName,
-  others: ReadonlyMap<PrincipalName, unknown>,
+  others: ReadonlyMap<PrincipalName, string>,
 ): void {
   const user = state.users.find(each => each.name === name)
   if (user?.disabled)

@@ -44,7 +44,13 @@ export function standingOf(
 function tokenOf(credential: string, owner: Identity, view: View, nowMs: number): StoredToken | undefined {
   if (!credential.startsWith('token:')) return undefined
   const token = view.token(credential.slice('token:'.length), nowMs)
-  return token?.owner === wordOf(owner) ? token : undefined
+  return token?.owner === wordOf(owner) && isOfLine(token, owner, view) ? token : undefined
+}
+
+/** Stored users and robots take their tokens with them; a user of the password file goes without a word. */
+function isOfLine({ line }: StoredToken, owner: Identity, view: View): boolean {
+  if (owner.kind !== 'user' || view.user(owner.name)) return true
+  return line !== undefined && currentCredentials(owner, view).includes(line)
 }
 
 /** Those of an identity, other than tokens, that are good now. */

@@ -84,6 +84,7 @@ const state = fields<AccessState>({
     fields<StoredToken>({
       id: text,
       owner,
+      line: optional(text),
       sha256: text,
       ceiling: optional(listOf(text)),
       createdMs: moment,

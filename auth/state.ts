@@ -25,6 +25,11 @@ export interface StoredToken {
   readonly id: string
   /** As `wordOf` spells it: `user:alice`, `robot:ci`. */
   readonly owner: string
+  /**
+   * Of a user of the password file: names the line (htpasswdCredential). There is nobody to say when such a user is gone,
+   * so the token ends with the line, and a later user of the name does not inherit it.
+   */
+  readonly line?: string
   readonly sha256: string
   /** Lines of a ceiling; absent where the owner's rights are the only limit. */
   readonly ceiling?: readonly string[]

@@ -62,10 +62,13 @@ export async function listTokens(
   flags: SettingFlags & { readonly json?: boolean | undefined },
   print: Print,
 ): Promise<Outcome> {
-  return inRegistry(flags, 'existing', async ({ directory }) => {
+  return inRegistry(flags, 'existing', async ({ directory, settings }) => {
     const { state } = await directory.view(untilDone)
     const nowMs = Date.now()
-    const tokens = state.tokens.map(token => ({ ...token, state: standingOfToken(token, state, nowMs) }))
+    const tokens = state.tokens.map(token => ({
+      ...token,
+      state: standingOfToken(token, state, nowMs, settings.htpasswd),
+    }))
     if (flags.json)
       print(
         JSON.stringify({

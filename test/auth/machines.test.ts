@@ -17,7 +17,7 @@ const nowMs = 1_000 * dayMs
 const [ci, bob] = [name('ci'), name('bob')]
 const none = new Map()
 const year = { ms: 365 * dayMs, text: '365d' }
-const withToken = (state: AccessState, token: NewToken, others: ReadonlyMap<PrincipalName, unknown>) =>
+const withToken = (state: AccessState, token: NewToken, others: ReadonlyMap<PrincipalName, string>) =>
   createToken(state, token, others, year)
 const withRobot = addRobot(emptyState, ci, nowMs)
 const person = (who: typeof bob) => ({
@@ -133,4 +133,15 @@ it('says how a token stands', () => {
   expect(standingOfToken(made, state, nowMs + dayMs)).toBe('expired')
   expect(standingOfToken(made, disableUser(state, bob), nowMs)).toBe('owner-disabled')
   expect(standingOfToken({ ...made, revokedMs: nowMs }, state, nowMs)).toBe('revoked')
+})
+
+it('ties a token of a user of the password file to the line, and none of a stored user', () => {
+  const [line, another] = [new Map([[bob, 'a hash']]), new Map([[bob, 'another']])]
+  const state = withToken(emptyState, token(ofBob), line)
+  const [made] = state.tokens
+  if (!made) throw new Error('there is no token')
+  expect(JSON.stringify(made)).not.toContain('a hash')
+  const standings = [line, another, none].map(others => standingOfToken(made, state, nowMs, others))
+  expect(standings).toEqual(['good', 'asleep', 'asleep'])
+  expect(withToken(withBoth, token(ofBob), line).tokens[0]?.line).toBeUndefined()
 })

@@ -2,7 +2,9 @@
 import { expect, it, onTestFinished } from 'vitest'
 import { directory } from '../../auth/directory.ts'
 import { activeOf, revoked, turned } from '../../auth/keys.ts'
-import type { AccessState } from '../../auth/state.ts'
+import { createToken } from '../../auth/machines.ts'
+import { makeSecret } from '../../auth/secrets.ts'
+import { type AccessState, emptyState } from '../../auth/state.ts'
 import { noAccessSettings, noWorkloads } from '../../server/access-control.ts'
 import { accessDocuments } from '../../server/access-documents.ts'
 import { apiToken, basic, bearer, someWorkloads, storedRules, storedUser } from '../helpers/access.ts'
@@ -130,4 +132,36 @@ it('takes nothing that a workload has proved in words that are not the configure
   settings = access()
   isTaken = false
   expect(await statuses()).toEqual([401, 401])
+})
+
+it('takes no token of a user of the password file when the line goes, nor when a later user has the name', async () => {
+  const access = (hash?: string) => () => ({
+    ...noAccessSettings,
+    htpasswd: new Map(hash === undefined ? [] : [[name('dora'), hash]]),
+    isExposed: true,
+  })
+  const [hash, ofAnother] = ['a', 'b'].map(letter => `$2y$04$${letter.repeat(53)}`)
+  let settings = access(hash)()
+  const { text, id, sha256 } = makeSecret('personal')
+  const owner = { kind: 'user' as const, name: name('dora') }
+  const made = { id, sha256, owner, ceiling: [], createdMs: Date.now(), lifetimeMs: 60_000 }
+  const { tokens } = createToken(emptyState, made, settings.htpasswd, { ms: Infinity, text: '' })
+  await using registry = await guarded(
+    { tokens, rules: storedRules('pull app dora') },
+    { access: () => settings },
+  )
+  const shown = basic('dora', text)
+  const answer = await registry.send('/auth/token?scope=repository:app:pull', { authorization: shown })
+  const issued = bearer((JSON.parse(answer.text) as { token: string }).token)
+  const statuses = async () => {
+    const both = [shown, issued].map(authorization => registry.send(path, { authorization }))
+    return (await Promise.all(both)).map(({ status }) => status)
+  }
+  expect(await statuses()).toEqual([404, 404])
+  for (const later of [undefined, ofAnother]) {
+    settings = access(later)()
+    expect(await statuses()).toEqual([401, 401])
+  }
+  settings = access(hash)()
+  expect(await statuses()).toEqual([404, 404])
 })
