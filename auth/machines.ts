@@ -85,17 +85,9 @@ export function revokeToken(state: AccessState, id: string, revokedMs: number): 
   return { ...state, tokens: state.tokens.map(each => (each === token ? { ...token, revokedMs } : each)) }
 }
 
-export type TokenStanding = 'good' | 'revoked' | 'expired' | 'owner-disabled'
+/** `owner-changed`: the owner has another line in the password file than the token was made for, or none. */
+export type TokenStanding = 'good' | 'revoked' | 'expired' | 'owner-disabled' | 'owner-changed'
 
-<<<<<<< HEAD
-export function standingOfToken(token: StoredToken, state: AccessState, nowMs: number): TokenStanding {
-  if (token.revokedMs !== undefined) return 'revoked'
-  if (hasEndedBefore(token, nowMs)) return 'expired'
-  const owner = parseIdentity(token.owner)
-  const user = owner?.kind === 'user' ? state.users.find(({ name }) => name === owner.name) : undefined
-  return user?.disabled ? 'owner-disabled' : 'good'
-=======
-/** Asleep: its owner is disabled, or has another line in the password file than it was made for, or none. */
 export function standingOfToken(
   token: StoredToken,
   state: AccessState,
@@ -107,10 +99,9 @@ export function standingOfToken(
   const owner = parseIdentity(token.owner)
   if (owner?.kind !== 'user') return 'good'
   const user = state.users.find(({ name }) => name === owner.name)
-  if (user) return user.disabled ? 'asleep' : 'good'
+  if (user) return user.disabled ? 'owner-disabled' : 'good'
   const hash = others.get(owner.name)
-  return hash !== undefined && htpasswdCredential(owner.name, hash) === token.line ? 'good' : 'asleep'
->>>>>>> mends
+  return hash !== undefined && htpasswdCredential(owner.name, hash) === token.line ? 'good' : 'owner-changed'
 }
 
 const hasEndedBefore = ({ expiresMs, revokedMs }: StoredToken, ms: number) =>

@@ -142,6 +142,6 @@ it('ties a token of a user of the password file to the line, and none of a store
   if (!made) throw new Error('there is no token')
   expect(JSON.stringify(made)).not.toContain('a hash')
   const standings = [line, another, none].map(others => standingOfToken(made, state, nowMs, others))
-  expect(standings).toEqual(['good', 'asleep', 'asleep'])
+  expect(standings).toEqual(['good', 'owner-changed', 'owner-changed'])
   expect(withToken(withBoth, token(ofBob), line).tokens[0]?.line).toBeUndefined()
 })

@@ -31,11 +31,7 @@ beforeAll(async () => {
         'pull ci/** workload:gha',
       ),
     },
-    {
-      settings: { url },
-      workloads: () => someWorkloads,
-      access: () => configured,
-    },
+    { settings: { url }, workloads: () => someWorkloads, access: () => configured },
   )
 })
 afterAll(() => registry[Symbol.asyncDispose]())
