@@ -153,6 +153,18 @@ export function manifests(
     await inParallel(held, 16, tag => tags.drop(rid, tag, by, options))
   }
 
+  /** Drops what leads to a manifest that was removed, unless it is there again. */
+  async function dropSince(
+    rid: Rid,
+    digest: Digest,
+    subject: Digest | undefined,
+    by: string,
+    options: MutationOptions,
+  ): Promise<void> {
+    const since = await tracesOf(rid, digest, subject, options)
+    if (!(await readManifest(store, rid, digest, options))) await drop(rid, digest, since, by, options)
+  }
+
   /** False where there is none. */
   async function removeManifest(
     rid: Rid,
@@ -170,10 +182,12 @@ export function manifests(
       await drop(rid, digest, before, by, options)
       const condition = { ifMatch: held?.record.etag ?? '' }
       if (held && !(await store.remove(manifestKey(rid, digest), { ...options, condition }))) continue
-      await store.everybodySees?.(options)
       // A push that found the manifest a moment ago may lead to it now, and looks again after that.
-      const since = await tracesOf(rid, digest, subject, options)
-      if (!(await readManifest(store, rid, digest, options))) await drop(rid, digest, since, by, options)
+      await dropSince(rid, digest, subject, by, options)
+      if (store.everybodySees) {
+        await store.everybodySees(options)
+        await dropSince(rid, digest, subject, by, options)
+      }
       return held !== undefined
     }
   }

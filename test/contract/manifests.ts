@@ -146,43 +146,6 @@ export function describeManifests(name: string, open: () => Promise<AgingStore>)
       }
     })
 
-    it('and finds a tag that is moved while it is read, and what it led to deleted', async () => {
-      const [first = single, second = single] = versions
-      await pushImage(registry, first, latest)
-      const { read: readRecord } = store
-      const key = (await keys('m/'))[0]
-      vi.spyOn(store, 'read').mockImplementation(async (asked, given) => {
-        if (asked === key) {
-          vi.restoreAllMocks()
-          await pushImage(registry, second, latest)
-          await registry.manifests.remove(app, first.descriptor.digest, { by: 'me' }, io)
-        }
-        return readRecord(asked, given)
-      })
-      expect((await read(latest)).digest).toBe(second.descriptor.digest)
-    })
-
-    it('and takes no tag back that somebody moved while the manifest was deleted and pushed', async () => {
-      const other = versions[0] ?? single
-      const { write } = store
-      for (const condition of [undefined, { ifAbsent: true } as const]) {
-        await pushImage(registry, single)
-        vi.spyOn(store, 'write').mockImplementation(async (key, bytes, given) => {
-          const written = await write(key, bytes, given)
-          if (key.startsWith('t/')) {
-            vi.restoreAllMocks()
-            await registry.manifests.remove(app, single.descriptor.digest, { by: 'me' }, io)
-            await pushImage(registry, other, latest)
-          }
-          return written
-        })
-        await pushManifest(registry, single, latest, { condition })
-        expect((await read(latest)).digest).toBe(other.descriptor.digest)
-        expect((await read(single.descriptor.digest)).digest).toBe(single.descriptor.digest)
-        await registry.manifests.remove(app, latest, { by: 'me' }, io)
-      }
-    })
-
     it('and forgets the tags of a manifest whose removal was cut off', async () => {
       await pushImage(registry, single, latest)
       const [key = ''] = (await keys('m/')).filter(each => each.endsWith(hexOf(single.descriptor.digest)))

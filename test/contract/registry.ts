@@ -1,4 +1,5 @@
 import { type AgingStore, describeBlobs } from './blobs.ts'
+import { describeManifestRaces } from './manifest-races.ts'
 import { describeManifests } from './manifests.ts'
 import { describeReferrers } from './referrers.ts'
 import { describeUploads } from './uploads.ts'
@@ -8,5 +9,6 @@ export function describeRegistry(name: string, open: () => Promise<AgingStore>):
   describeBlobs(name, open)
   describeUploads(name, open)
   describeManifests(name, open)
+  describeManifestRaces(name, open)
   describeReferrers(name, open)
 }
