@@ -25,7 +25,7 @@ const knownTo: Readonly<Record<string, readonly string[]>> = {
   pino: ['server/observe.ts'],
   zod: ['server/config', 'docs/'],
   yaml: ['server/config', 'docs/'],
-  '@aws-sdk/client-s3': ['storage/s3-', 'test/helpers/s3-engine.ts'],
+  '@aws-sdk/client-s3': ['storage/s3-', 'bench/engine.ts', 'test/helpers/s3-engine.ts'],
   koffi: ['kernel/syscalls.ts', 'bench/'],
   jose: ['auth/jwt.ts'],
   bcryptjs: ['auth/hashing.ts'],
