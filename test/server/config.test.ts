@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
-import { settingList } from '../../server/config.ts'
+import { settingList, workerCount } from '../../server/config.ts'
 
 import { faults, load, usualSettings } from '../helpers/settings.ts'
 
@@ -194,4 +194,9 @@ it('gives every setting a variable of its own', () => {
   const variables = settingList.map(({ env }) => env)
   expect(new Set(variables).size).toBe(variables.length)
   expect(variables).toContain('SLIPWAY_LIMITS_UPLOADS_PER_USER')
+})
+
+it('counts a worker for each core, at most 64', () => {
+  expect(workerCount(load().settings)).toBeGreaterThanOrEqual(1)
+  expect(workerCount(load({ env: { SLIPWAY_WORKERS: '5' } }).settings)).toBe(5)
 })

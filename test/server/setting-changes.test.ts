@@ -102,8 +102,3 @@ describe('settings that changed', () => {
     expect(reloaded(before, load({ env }).settings)).toEqual({ ...before, sparse: 'any' })
   })
 })
-
-it('counts a worker for each core, at most 64', () => {
-  expect(workerCount(load().settings)).toBeGreaterThanOrEqual(1)
-  expect(workerCount(load({ env: { SLIPWAY_WORKERS: '5' } }).settings)).toBe(5)
-})
