@@ -55,12 +55,6 @@ export function passwords(argon2id: Argon2id = byLibuv): Passwords {
   }
 }
 
-/** Whether a hash that was just verified was kept with other parameters, and had better be made again. */
-export function isOutdated(stored: string): boolean {
-  const { memory, passes, parallelism } = parse(stored)
-  return memory !== current.memory || passes !== current.passes || parallelism !== current.parallelism
-}
-
 /** Why a new password is refused, for who chose it; undefined when it is taken. */
 export function weaknessOf(password: string, user: string): string | undefined {
   const plain = password.normalize('NFKC').toLowerCase()

@@ -64,6 +64,11 @@ export type OperationOf<K extends Kind> = Extract<Operation, { kind: K }>
  */
 type Permission = 'credentials' | 'catalog' | 'welcome' | 'nothing'
 
+/** An operation without a permission, or with one of the other kind, does not compile. */
+export type RequiredPermissions = {
+  readonly [K in Kind]: OperationOf<K> extends InRepository ? Action : Permission
+}
+
 /** What each operation needs: if it names a repository, a level on it. A mount asks for pull on its source too. */
 export const requiredPermission = {
   ping: 'credentials',
@@ -91,7 +96,7 @@ export const requiredPermission = {
   signingKeys: 'nothing',
   alive: 'nothing',
   ready: 'nothing',
-} as const satisfies { readonly [K in Kind]: OperationOf<K> extends InRepository ? Action : Permission }
+} as const satisfies RequiredPermissions
 
 /** Most entries of one answer, however many were asked for; a Link leads to the rest. */
 const maxPageLength = 10_000

@@ -48,9 +48,13 @@ const isBeyond = (name: string, beginning: string) => !name.startsWith(beginning
 
 /** In order, without those that another one includes: so no name comes twice. */
 function distinct(beginnings: readonly string[]): readonly string[] {
-  return [...new Set(beginnings)]
-    .filter((each, _, all) => !all.some(other => other !== each && each.startsWith(other)))
-    .toSorted((a, b) => (isBefore(a, b) ? -1 : 1))
+  const kept: string[] = []
+  // What includes others stands right before them.
+  for (const each of [...new Set(beginnings)].toSorted((a, b) => (isBefore(a, b) ? -1 : 1))) {
+    const last = kept.at(-1)
+    if (last === undefined || !each.startsWith(last)) kept.push(each)
+  }
+  return kept
 }
 
 /** Something that sorts before all names with this beginning, and after nearly all that come before them. */

@@ -1,5 +1,10 @@
 import { expect, it } from 'vitest'
-import { type Operation, parseOperation } from '../../server/operations.ts'
+import {
+  type Operation,
+  parseOperation,
+  type RequiredPermissions,
+  requiredPermission,
+} from '../../server/operations.ts'
 import { digest } from '../helpers/images.ts'
 import { fault } from '../helpers/waiting.ts'
 
@@ -117,4 +122,17 @@ it.for<[method: string, target: string, refusal: Parameters<typeof fault>[0]]>([
   ['POST', `/v2/a/blobs/uploads/${address}`, 'METHOD_UNSUPPORTED'],
 ])('refuses %s %s with %s', ([method, target, refusal]) => {
   expect(() => parseOperation(method, target)).toThrow(expect.objectContaining(fault(refusal)))
+})
+
+it('takes no operation without a permission, nor one in a repository that nobody has to be permitted', () => {
+  const { getBlob, ...others } = requiredPermission
+  // @ts-expect-error: getBlob has none.
+  const without: RequiredPermissions = others
+  // @ts-expect-error: it names a repository.
+  const open: RequiredPermissions = { ...requiredPermission, getBlob: 'nothing' }
+  // @ts-expect-error: it names none.
+  const elsewhere: RequiredPermissions = { ...requiredPermission, ping: 'pull' }
+  const whole: RequiredPermissions = { ...others, getBlob }
+  // It is the compiler that tells; here they are only used.
+  expect([without, open, elsewhere, whole].map(table => Object.keys(table).length)).toHaveLength(4)
 })
