@@ -103,7 +103,7 @@ describeUnless(needsOwnServer(), 'a server', () => {
     await server.stop()
     const audit = await administered(server.data).done('audit')
     for (const line of [
-      /user:bob +htpasswd .* login +done/,
+      /user:bob +htpasswd .* login +- +done/,
       /user:bob +htpasswd .* push +bobs\/app:1 +done/,
       /anonymous .* login +user:bob +refused/,
       /workload:build +workload .* push +jobs\/app:1 +done/,
