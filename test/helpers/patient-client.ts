@@ -95,7 +95,7 @@ export function patientClient(): PatientClient {
     for (const said of statuses.split(', ').map(Number)) {
       if (said === 502 || Number.isNaN(said)) figures.cutOff++
       else if (said === 503) figures.unavailable++
-      else if (said >= 500) figures.wrong.push(`${what} was answered ${said}: ${body.subarray(0, 300)}`)
+      else if (said >= 500) figures.wrong.push(`${what} was answered ${statuses}: ${body.subarray(0, 300)}`)
     }
     if (status === 504) figures.wrong.push(`${what} was not answered in time`)
   }
