@@ -54,7 +54,8 @@ export function bucketStore(bucket: Bucket, guarantees: Guarantees, buffers: Par
     if (!condition) return bucket.put(key, bytes, options)
     if (!conditionalWrite) return putAfterLook(key, bytes, condition, options)
     const written = await bucket.put(key, bytes, options)
-    if (written || conditionalRemove || !('ifAbsent' in condition)) return written
+    if (written || !('ifAbsent' in condition)) return written
+    // Also where removals can have conditions: another process may have found that they cannot.
     const found = await bucket.read(key, options)
     if (!found || !isEmpty(found)) return undefined
     return bucket.put(key, bytes, { ...options, condition: { ifMatch: found.etag } })

@@ -48,6 +48,8 @@ export interface ClientFigures {
 class GaveUp extends Error {}
 
 const mostTries = 60
+/** How long a server may still be storing what came of a broken request. */
+const mostConflicts = 20
 const mostWaitMs = 400
 /** Longer than the proxy waits for a server. */
 const answerMs = 150_000
@@ -95,7 +97,7 @@ export function patientClient(): PatientClient {
     for (const said of statuses.split(', ').map(Number)) {
       if (said === 502 || Number.isNaN(said)) figures.cutOff++
       else if (said === 503) figures.unavailable++
-      else if (said >= 500) figures.wrong.push(`${what} was answered ${said}: ${body.subarray(0, 300)}`)
+      else if (said >= 500) figures.wrong.push(`${what} was answered ${statuses}: ${body.subarray(0, 300)}`)
     }
     if (status === 504) figures.wrong.push(`${what} was not answered in time`)
   }
@@ -103,13 +105,13 @@ export function patientClient(): PatientClient {
   const isOutage = (status: number) => status === 0 || status === 429 || status >= 500
   const aMoment = () => pause(20 + Math.random() * mostWaitMs)
 
-  /** Where an upload stands; undefined: nobody knows it any more. */
+  /** Where an upload stands; undefined: nobody knows it any more, or two have written to it at once. */
   async function standing(url: URL): Promise<{ url: URL; size: number } | undefined> {
     for (let time = 0; time < mostTries; time++) {
       const reply = await ask(url)
       if (reply.status === 204) return at(reply, url)
-      if (reply.status === 404) return undefined
-      if (!isOutage(reply.status))
+      if (reply.status === 404 || (reply.status === 409 && time >= mostConflicts)) return undefined
+      if (reply.status !== 409 && !isOutage(reply.status))
         throw new Error(`${reply.what} was answered ${reply.status}: ${reply.body}`)
       await aMoment()
     }
