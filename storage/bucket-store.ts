@@ -7,7 +7,7 @@ import type { Condition, MutationOptions, ObjectStore, StoredRecord, Written } f
 import type { PartBuffers } from './part-buffers.ts'
 
 /** How long a record that was read is taken for what stands there still. */
-const trustedMs = 2_000
+const usualTrustedMs = 2_000
 /** What clocks that count the same time may differ by. */
 const slackMs = 100
 
@@ -21,7 +21,13 @@ const nothing = Buffer.alloc(0)
 /** Uploads keep aside here what is no content yet. */
 const isKey = (key: string) => !key.startsWith('u/')
 
-export function bucketStore(bucket: Bucket, guarantees: Guarantees, buffers: PartBuffers): ObjectStore {
+/** All who use a bucket must trust what they read for the same time. */
+export function bucketStore(
+  bucket: Bucket,
+  guarantees: Guarantees,
+  buffers: PartBuffers,
+  trustedMs = usualTrustedMs,
+): ObjectStore {
   const { conditionalWrite, conditionalRemove } = guarantees
 
   const holds = (found: StoredRecord | undefined, condition: Condition) =>

@@ -95,13 +95,10 @@ export function s3Multiparts({ send, bucket, prefix, at }: Requests): MultipartM
           })
           const page = await send(command, { abortSignal: io.signal }).catch(unlessMissing)
           if (!page) return undefined
-          for (const {
-            PartNumber = 0,
-            ETag = '',
-            Size = 0,
-            LastModified,
-            ChecksumCRC32 = '',
-          } of page.Parts ?? [])
+          for (const { PartNumber = 0, ETag = '', Size = 0, LastModified, ChecksumCRC32 } of page.Parts ??
+            []) {
+            // Some stores show a part a moment before its checksum: it is not there yet.
+            if (!ChecksumCRC32) continue
             parts.push({
               number: PartNumber,
               etag: ETag,
@@ -109,6 +106,7 @@ export function s3Multiparts({ send, bucket, prefix, at }: Requests): MultipartM
               size: Size,
               modifiedMs: LastModified?.getTime() ?? 0,
             })
+          }
           if (!page.IsTruncated) return parts
           marker = page.NextPartNumberMarker
         }

@@ -16,7 +16,7 @@ function withFiles(yaml: string, files: Readonly<Record<string, string>>) {
 
 it('make an administrator while the password file is broken, and say that it is', async () => {
   const { run, done } = withFiles('login: { htpasswd: users }', { users: 'bob:SECRET' })
-  const warning = /^warning: slipway\.yaml:1: login\.htpasswd: \S+users: line 1: expected a bcrypt hash/
+  const warning = /^warning: slipway\.yaml:1: login\.htpasswd: \S+users: line 1: expected a bcrypt hash/m
   for (const line of ['user add alice --admin', 'robot add ci', 'token create --robot ci', 'audit']) {
     const { status, stderr } = await run(line)
     expect([line, status]).toEqual([line, 0])

@@ -17,7 +17,8 @@ export function describeBucketRegistry(name: EngineName): void {
     afterAll(() => engine[Symbol.asyncDispose]())
 
     describeRegistry(`a registry in a bucket of ${name}`, async () => {
-      const store = storeIn(engine, await engine.bucket())
+      // Each delete waits for so long; two seconds, as usual, would make a long test of it.
+      const store = storeIn(engine, await engine.bucket(), undefined, 50)
       /** What was written when, by its etag: no store lets anybody say when that was. */
       const ages = new Map<string, number>()
       const { read } = store

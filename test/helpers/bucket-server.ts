@@ -1,4 +1,5 @@
 /** A server program over a bucket, with people and images in it, and the wire between it and its store. */
+import { newFormat } from '../../storage/format.ts'
 import { formatKey } from '../../storage/layout.ts'
 import { setAccess, storedRules, storedUser } from './access.ts'
 import { prefix, storeIn } from './bucket.ts'
@@ -7,7 +8,7 @@ import { pushImage, registryOver, repo, tag } from './local-registry.ts'
 import type { S3Engine } from './s3-engine.ts'
 import { type S3Proxy, startS3Proxy } from './s3-proxy.ts'
 import { startServer, type TestServer } from './server.ts'
-import { io } from './waiting.ts'
+import { soon } from './waiting.ts'
 
 export interface BucketServer extends AsyncDisposable {
   readonly server: TestServer
@@ -28,6 +29,8 @@ export async function bucketServer(
   const store = storeIn(engine, bucket)
   await using stack = new AsyncDisposableStack()
   stack.defer(() => store.close())
+  const format = newFormat('of-this-test')
+  await store.write(formatKey, Buffer.from(JSON.stringify(format)), soon())
   await setAccess(store, { users: [storedUser('reader')], rules: storedRules('pull ** reader') })
   const wire = stack.use(await startS3Proxy(engine))
   const endpoint = new URL(wire.endpoint)
@@ -43,9 +46,7 @@ export async function bucketServer(
       },
     }),
   )
-  const format = await store.read(formatKey, io)
-  const { id } = JSON.parse(String(format?.bytes)) as { id: string }
-  const registry = registryOver(store, { registryId: id })
+  const registry = registryOver(store, { registryId: format.id })
   for (const [name, image] of Object.entries(images)) await pushImage(registry, image, tag('1'), repo(name))
   const open = stack.move()
   return { server, wire, [Symbol.asyncDispose]: () => open.disposeAsync() }

@@ -13,7 +13,7 @@ const guarantees = { conditionalWrite: true, conditionalRemove: false }
 export const prefix = 'some/where'
 
 /** `now` is the clock that addresses for clients are made by. Whoever asks for it closes it. */
-export function storeIn(place: S3Place, bucket: string, now?: () => number): ObjectStore {
+export function storeIn(place: S3Place, bucket: string, now?: () => number, trustedMs?: number): ObjectStore {
   const settings = {
     bucket,
     prefix,
@@ -23,5 +23,5 @@ export function storeIn(place: S3Place, bucket: string, now?: () => number): Obj
     credentials: place,
   }
   const buffers = partBuffers({ bytes: 5 * 1024 * 1024, most: 4 })
-  return bucketStore(s3Bucket(settings, usualPatience, now), guarantees, buffers)
+  return bucketStore(s3Bucket(settings, usualPatience, now), guarantees, buffers, trustedMs)
 }
