@@ -19,6 +19,8 @@ export const closingReporter: Reporter = {
     // A file that could not be loaded has no tests to count, and must not pass for none.
     const broken = modules.filter(module => module.errors().length > 0).length + errors.length
     const skipped = count('skipped') > 0 ? `, ${count('skipped')} skipped` : ''
-    process.stdout.write(`${count('passed')} passed, ${count('failed') + broken} failed${skipped}\n`)
+    const line = `${count('passed')} passed, ${count('failed') + broken} failed${skipped}\n`
+    // Behind what is said when everything has been put away.
+    process.once('exit', () => process.stdout.write(line))
   },
 }
