@@ -26,5 +26,6 @@ export function networkList(networks: readonly string[]): (address: string) => b
   }
 }
 
-const mostBits = (address: string) => (isIP(address) === 6 ? 128 : 32)
+/** Of a single address. */
+export const mostBits = (address: string) => (isIP(address) === 6 ? 128 : 32)
 const familyOf = (address: string) => (isIP(address) === 6 ? 'ipv6' : 'ipv4')

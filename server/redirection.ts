@@ -1,31 +1,28 @@
 /** Who is sent to the store for large blobs, and who gets them from us. */
-import { BlockList, isIP } from 'node:net'
+import { mostBits, networkList, parseNetwork as parseWritten } from './client-networks.ts'
 
 /** Everybody, nobody, or everybody but the clients in these networks. */
 export type Redirect = boolean | readonly string[]
 
-/** `10.0.0.0/8`, `fd00::/8` or a single address; undefined for anything else. */
+/** As those of clients are written, and a single address with its bits; undefined for anything else. */
 export function parseNetwork(text: string): string | undefined {
-  const [address = '', bits, ...more] = text.split('/')
-  const family = isIP(address)
-  if (family === 0 || address.includes('%') || more.length > 0) return undefined
-  const most = family === 4 ? 32 : 128
-  if (bits === undefined) return `${address}/${most}`
-  return /^\d{1,3}$/.test(bits) && Number(bits) <= most ? text : undefined
+  const network = parseWritten(text)
+  return network === undefined || network.includes('/') ? network : `${network}/${mostBits(network)}`
 }
 
 /** The setting is asked for each time; what is made of it is kept as long as it stays the same. */
 export function redirection(setting: () => Redirect): (address: string | undefined) => boolean {
   let known: Redirect = []
-  let isOurs = within([])
+  let isOurs = networkList([])
   return address => {
     const redirect = setting()
     if (typeof redirect === 'boolean') return redirect
     if (redirect !== known) {
       known = redirect
-      isOurs = within(redirect)
+      isOurs = networkList(redirect)
     }
-    return !isOurs(address)
+    // Who comes by a unix socket has no address, and is in no network.
+    return address === undefined || !isOurs(address)
   }
 }
 
@@ -38,18 +35,3 @@ export function isSameHost(host: string | undefined, location: string): boolean 
   const to = URL.parse(location)?.hostname
   return from !== undefined && to !== undefined && (to === from || to.endsWith(`.${from}`))
 }
-
-/** Who comes by a unix socket has no address, and is in no network. */
-function within(networks: readonly string[]): (address: string | undefined) => boolean {
-  const list = new BlockList()
-  for (const network of networks) {
-    const [address = '', bits] = network.split('/')
-    list.addSubnet(address, Number(bits), familyOf(address))
-  }
-  return address => {
-    const plain = address?.replace(/%.*$/, '')
-    return plain !== undefined && list.check(plain, familyOf(plain))
-  }
-}
-
-const familyOf = (address: string) => (isIP(address) === 6 ? 'ipv6' : 'ipv4')
