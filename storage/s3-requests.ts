@@ -144,20 +144,16 @@ interface Sent {
 }
 
 interface Stack {
-  add(
-    middleware: (next: Next) => Next,
-    options: { step: 'finalizeRequest'; name: string; priority: 'low' },
-  ): void
+  /** What goes through it is the SDK's own. */
+  add(middleware: never, options: { step: 'finalizeRequest'; name: string; priority: 'low' }): void
 }
-// biome-ignore lint/suspicious/noExplicitAny: what goes through it is the SDK's own.
-type Next = (args: any) => Promise<any>
 
 /** Sends a mutation so that no attempt of it, however late, goes out after its deadline. */
 export function fenced<C extends { readonly middlewareStack: Stack }>(
   command: C,
   { deadlineMs }: Pick<MutationOptions, 'deadlineMs'>,
 ): C {
-  const fence = (next: Next) => async (args: unknown) => {
+  const fence = (next: (args: unknown) => Promise<unknown>) => async (args: unknown) => {
     if (Date.now() > deadlineMs)
       throw new RegistryError('STORAGE_UNAVAILABLE', {
         message: 'the operation took too long and was given up',
@@ -165,7 +161,7 @@ export function fenced<C extends { readonly middlewareStack: Stack }>(
     return next(args)
   }
   // Behind the signature, once for each attempt: the store refuses what was signed long ago.
-  command.middlewareStack.add(fence, { step: 'finalizeRequest', name: 'fence', priority: 'low' })
+  command.middlewareStack.add(fence as never, { step: 'finalizeRequest', name: 'fence', priority: 'low' })
   return command
 }
 
