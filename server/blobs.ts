@@ -56,7 +56,7 @@ async function locationFor(
   const { authorization, host, ...asks } = req.headers
   // The store knows other entity tags than ours.
   const namesOurs = asks['if-range'] !== undefined || asks['if-match'] !== undefined
-  if (namesOurs || !redirects(req.socket.remoteAddress)) return undefined
+  if (namesOurs || !redirects(state.client)) return undefined
   const location = await registry.blobs.locate(name, blob, state.io)
   if (location === undefined) return undefined
   return authorization !== undefined && isSameHost(host, location) ? undefined : location

@@ -183,6 +183,14 @@ describeEngines(it => {
     },
   )
 
+  it('goes by the client, not by the proxy that asks for it', async ({ engine, bucket }) => {
+    const settings = { trustedProxies: ['127.0.0.1'] }
+    await using registry = await serving(engine, bucket, { redirect: ['10.1.0.0/16'], settings })
+    const statusFor = async (client: string) =>
+      (await ask(registry, large, { headers: { 'X-Forwarded-For': client } })).status
+    expect([await statusFor('10.1.2.3'), await statusFor('10.2.2.3')]).toEqual([200, 307])
+  })
+
   it('tells an address to nobody who may not pull, and to no log', async ({ engine, bucket }) => {
     const store = storeIn(engine, bucket)
     await pushBlob(registryOver(store), large)
