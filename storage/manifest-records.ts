@@ -15,6 +15,8 @@ interface Header {
   readonly at: number
   readonly by: string
   readonly sub?: Digest | undefined
+  /** Somebody is deleting it. It is served until it is gone, and a push does not rely on it any more. */
+  readonly leaving?: true
 }
 
 export interface HeldManifest {

@@ -14,12 +14,13 @@ import {
 import type { Blobs } from './blobs.ts'
 import { manifestKey, type Rid } from './layout.ts'
 import { encodeManifest, type HeldManifest, heldManifest, readManifest } from './manifest-records.ts'
+import { manifestRemoval } from './manifest-removal.ts'
 import type { MutationOptions, ObjectStore, StoredRecord } from './object-store.ts'
 import { graceMs, inParallel, isFresh, operation, update } from './record.ts'
 import type { Referrers } from './referrers.ts'
-import type { ManifestPush, ManifestStore, TagAuthor, TagCondition } from './registry.ts'
+import type { ManifestPush, ManifestStore, TagCondition } from './registry.ts'
 import type { Repositories } from './repositories.ts'
-import { type HeldTag, satisfies, type Tags } from './tags.ts'
+import { satisfies, type Tags } from './tags.ts'
 
 /** What a manifest may name without its being here: nothing; children of an index; layers too. */
 export type Sparse = 'none' | 'index' | 'any'
@@ -30,12 +31,6 @@ export type Sparse = 'none' | 'index' | 'any'
  */
 const rewriteAfterMs = 30 * 60_000
 
-/** A tag or an entry among the referrers is only as good as the manifest it leads to. */
-interface Traces {
-  readonly entry: { readonly subject: Digest; readonly etag: string } | undefined
-  readonly tags: readonly HeldTag[]
-}
-
 export function manifests(
   store: ObjectStore,
   names: Repositories,
@@ -44,6 +39,7 @@ export function manifests(
   referrers: Referrers,
   sparse: () => Sparse,
 ): ManifestStore {
+  const removeManifest = manifestRemoval(store, tags, referrers)
   const unknown = (name: RepositoryName, reference: Reference) =>
     new RegistryError('MANIFEST_UNKNOWN', { detail: { name, reference } })
 
@@ -108,7 +104,7 @@ export function manifests(
         throw new RegistryError('MANIFEST_INVALID', {
           message: `manifest is known as ${held.header.mt} already`,
         })
-      const isYoung = held && Date.now() - held.record.modifiedMs < rewriteAfterMs
+      const isYoung = held && !held.header.leaving && Date.now() - held.record.modifiedMs < rewriteAfterMs
       return isYoung ? undefined : encodeManifest(header, push.bytes)
     }
     const written = await update(store, manifestKey(rid, digest), renewed, options)
@@ -130,66 +126,6 @@ export function manifests(
     const current = (await readManifest(store, rid, digest, io)) && digest
     if (!satisfies(condition, current))
       throw new RegistryError('TAG_CHANGED', { detail: { digest: current ?? null } })
-  }
-
-  /** What leads to a manifest, each as it is now. */
-  async function tracesOf(rid: Rid, digest: Digest, subject: Digest | undefined, io: Io): Promise<Traces> {
-    const entry = subject && (await referrers.etagOf(rid, subject, digest, io))
-    return {
-      entry: subject && entry ? { subject, etag: entry } : undefined,
-      tags: await tags.pointingTo(rid, digest, io),
-    }
-  }
-
-  /** Removes those that are still as they were found: a push writes its own again. */
-  async function drop(
-    rid: Rid,
-    digest: Digest,
-    { entry, tags: held }: Traces,
-    by: string,
-    options: MutationOptions,
-  ) {
-    if (entry) await referrers.remove(rid, entry.subject, digest, entry.etag, options)
-    await inParallel(held, 16, tag => tags.drop(rid, tag, by, options))
-  }
-
-  /** Drops what leads to a manifest that was removed, unless it is there again. */
-  async function dropSince(
-    rid: Rid,
-    digest: Digest,
-    subject: Digest | undefined,
-    by: string,
-    options: MutationOptions,
-  ): Promise<void> {
-    const since = await tracesOf(rid, digest, subject, options)
-    if (!(await readManifest(store, rid, digest, options))) await drop(rid, digest, since, by, options)
-  }
-
-  /** False where there is none. */
-  async function removeManifest(
-    rid: Rid,
-    digest: Digest,
-    { by, guard, told }: TagAuthor,
-    options: MutationOptions,
-  ): Promise<boolean> {
-    for (;;) {
-      const held = await readManifest(store, rid, digest, options)
-      const subject = held?.header.sub
-      const before = await tracesOf(rid, digest, subject, options)
-      for (const { tag } of before.tags) guard?.({ tag, from: digest, to: undefined })
-      for (const { tag } of before.tags) told?.({ tag, from: digest, to: undefined })
-      // What leads to it first: whoever dies in between leaves a manifest without a tag, and no tag without a manifest.
-      await drop(rid, digest, before, by, options)
-      const condition = { ifMatch: held?.record.etag ?? '' }
-      if (held && !(await store.remove(manifestKey(rid, digest), { ...options, condition }))) continue
-      // A push that found the manifest a moment ago may lead to it now, and looks again after that.
-      await dropSince(rid, digest, subject, by, options)
-      if (store.everybodySees) {
-        await store.everybodySees(options)
-        await dropSince(rid, digest, subject, by, options)
-      }
-      return held !== undefined
-    }
   }
 
   return {
@@ -233,8 +169,9 @@ export function manifests(
             : tags.point(rid, tag, digest, push, options),
         )
         isPointed = true
-        // Whoever deletes a manifest removes it and then looks for what leads to it: the same again.
-        if (await readManifest(store, rid, digest, options)) return { digest, subject }
+        // Whoever deletes a manifest marks it and then looks for what leads to it: one of the two sees the other.
+        const held = await readManifest(store, rid, digest, options)
+        if (held && !held.header.leaving) return { digest, subject }
       }
     },
 
@@ -246,7 +183,6 @@ export function manifests(
         return
       }
       const rid = await names.rid(name, io)
-      // Also where there was none: whoever removed it may not have got to its tags.
       if (!(await removeManifest(rid, reference, author, options))) throw unknown(name, reference)
     },
 

@@ -3,8 +3,8 @@ import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { ObjectStore } from '../../storage/object-store.ts'
 import type { Registry } from '../../storage/registry.ts'
 import { image } from '../helpers/images.ts'
-import { app, pushBlob, pushImage, pushManifest, registryOver, tag } from '../helpers/local-registry.ts'
-import { io } from '../helpers/waiting.ts'
+import { app, pushImage, pushManifest, registryOver, tag } from '../helpers/local-registry.ts'
+import { fault, io } from '../helpers/waiting.ts'
 import type { AgingStore } from './blobs.ts'
 
 const single = image({ seed: 'manifest', layers: [100] })
@@ -60,24 +60,40 @@ export function describeManifestRaces(name: string, open: () => Promise<AgingSto
       }
     })
 
-    it('lets no tag lead nowhere while it waits for others to see that a manifest is gone', async () => {
+    it('lets no tag lead nowhere that is pushed while it waits for others to see what it deletes', async () => {
       await pushImage(registry, single, latest)
-      const other = versions[0] ?? single
-      const { remove } = store
-      vi.spyOn(store, 'remove').mockImplementation(async (key, given) => {
-        if (!key.startsWith('m/')) return remove(key, given)
+      const { read: readRecord } = store
+      const before = new Map<string, Awaited<ReturnType<typeof readRecord>>>()
+      vi.spyOn(store, 'read').mockImplementation(async (key, given) => {
+        const found = await readRecord(key, given)
+        if (key.startsWith('m/') && !before.has(key)) before.set(key, found)
+        return found
+      })
+      store.everybodySees = async () => {
+        expect((await read(latest)).digest).toBe(single.descriptor.digest)
+        // As somebody does who has not seen the mark yet.
+        vi.mocked(store.read).mockImplementation(
+          async (key, given) => before.get(key) ?? readRecord(key, given),
+        )
+        await pushManifest(registry, single, tag('unaware'))
         vi.restoreAllMocks()
-        await pushManifest(registry, single, latest)
-        return remove(key, given)
-      })
-      const waiting = vi.fn(async () => {
-        for (const { bytes } of other.blobs) await pushBlob(registry, bytes)
-        await pushManifest(registry, other, latest, { condition: { ifAbsent: true } })
-      })
-      store.everybodySees = waiting
+      }
       await registry.manifests.remove(app, single.descriptor.digest, { by: 'me' }, io)
-      expect(waiting).toHaveBeenCalledOnce()
-      expect((await read(latest)).digest).toBe(other.descriptor.digest)
+      await expect(read(single.descriptor.digest)).rejects.toMatchObject(fault('MANIFEST_UNKNOWN'))
+      expect((await registry.manifests.tags(app, { ...io, limit: 10 })).items).toEqual([])
+    })
+
+    it('leaves of a manifest that is pushed while it is deleted what was pushed then', async () => {
+      await pushImage(registry, single, latest)
+      let waits = 0
+      store.everybodySees = async () => {
+        waits++
+        await pushManifest(registry, single, tag('aware'))
+      }
+      await registry.manifests.remove(app, single.descriptor.digest, { by: 'me' }, io)
+      expect((await read(tag('aware'))).digest).toBe(single.descriptor.digest)
+      expect((await registry.manifests.tags(app, { ...io, limit: 10 })).items).toEqual(['aware'])
+      expect(waits).toBe(1)
     })
   })
 }
