@@ -9,7 +9,6 @@ import { graceMs } from './record.ts'
 
 export const newKey = (id: string) => `${contentKey(id)}.${nonce()}`
 export const multipartStart = (id: string) => `${contentKey(id)}.`
-export const goneKey = (id: string) => `u/${id}/gone`
 
 export const unknown = () => new RegistryError('UPLOAD_UNKNOWN')
 export const busy = () => new RegistryError('UPLOAD_BUSY', { headers: { 'Retry-After': '1' } })
@@ -58,11 +57,7 @@ export function uploadsIn(bucket: Bucket, partBytes: number) {
 
   /** What a process that died has stored of an upload's first bytes: its full parts. */
   async function findOpen(id: string, io: Io): Promise<Known | undefined> {
-    const [open, mark] = await Promise.all([
-      bucket.multiparts(multipartStart(id), io),
-      bucket.head(goneKey(id), io),
-    ])
-    if (mark !== undefined) throw unknown()
+    const open = await bucket.multiparts(multipartStart(id), io)
     const latest = open.toSorted((a, b) => b.startedMs - a.startedMs)[0]
     if (!latest) return undefined
     const stored = await bucket.parts(latest, io)

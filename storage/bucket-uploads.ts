@@ -6,7 +6,6 @@
  *
  *   d/<ii>/<id>.<nonce>    the content; the nonce is drawn by whoever begins to write it
  *   u/<id>/<nonce>         the bytes behind the last full part, when another request may add to them
- *   u/<id>/gone            cancelled before its first byte
  */
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
@@ -19,7 +18,6 @@ import {
   busy,
   decode,
   encode,
-  goneKey,
   isForgotten,
   type Known,
   multipartStart,
@@ -40,7 +38,7 @@ type UploadMethods = Pick<
 
 const gone: Known = { state: 'gone', from: undefined }
 /** Those of which most is known have 10,000 parts. */
-const remembered = {
+const capacity = {
   max: 5000,
   maxSize: 100_000,
   sizeCalculation: ({ parts = [] }: Known) => 1 + parts.length,
@@ -54,20 +52,23 @@ function unlessUnknown(error: unknown): undefined {
 }
 
 export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMethods {
-  const known = new LRUCache<string, Known>(remembered)
-  /** Uploads that this process has named. */
-  const begun = new LRUCache<string, true>({ max: remembered.max })
+  const known = new LRUCache<string, Known>(capacity)
   const writing = new Set<string>()
   const { verified, findOpen } = uploadsIn(bucket, buffers.bytes)
 
-  /** How an upload stands; undefined before its first byte. Throws UPLOAD_UNKNOWN when it is gone. */
-  async function standing(upload: Upload, io: Io, exact = false): Promise<Known | undefined> {
+  /** What this process knows of an upload. Throws UPLOAD_UNKNOWN when it is gone. */
+  function remembered(upload: Upload): Known | undefined {
     const mine = known.get(upload.id)
     if (mine?.state === 'gone') throw unknown()
     if (upload.state !== undefined && isForgotten(decode(upload.state))) throw unknown()
-    if (mine && (mine.from === upload.state || encode(mine.state) === upload.state)) return mine
-    if (upload.state !== undefined) return verified(decode(upload.state), io)
-    return begun.has(upload.id) && !exact ? undefined : findOpen(upload.id, io)
+    return mine && (mine.from === upload.state || encode(mine.state) === upload.state) ? mine : undefined
+  }
+
+  /** How an upload stands; undefined before its first byte. Throws UPLOAD_UNKNOWN when it is gone. */
+  async function standing(upload: Upload, io: Io): Promise<Known | undefined> {
+    const mine = remembered(upload)
+    if (mine) return mine
+    return upload.state === undefined ? findOpen(upload.id, io) : verified(decode(upload.state), io)
   }
 
   /** The state that bytes are added to at an offset. Throws UPLOAD_OUT_OF_ORDER, UPLOAD_UNKNOWN. */
@@ -153,7 +154,6 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
   /** What is there is to be looked at again. */
   function forget(id: string): void {
     if (known.get(id)?.state !== 'gone') known.delete(id)
-    begun.delete(id)
   }
 
   async function alone<T>(upload: Upload, act: () => Promise<T>): Promise<T> {
@@ -189,13 +189,11 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
     run: '',
 
     begin(owner) {
-      const id = newContentId(startOf(owner))
-      begun.set(id, true)
-      return { id, owner }
+      return { id: newContentId(startOf(owner)), owner }
     },
 
-    async uploaded(upload, { signal, exact }) {
-      const now = await standing(upload, { signal }, exact)
+    async uploaded(upload, io) {
+      const now = await standing(upload, io)
       if (!now || now.state === 'gone') return undefined
       const { state } = now
       return { size: state.size, modifiedMs: state.modifiedMs, upload: { ...upload, state: encode(state) } }
@@ -210,7 +208,8 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
         const io = { signal }
         // One that fails before anybody reads it tells whoever reads it then.
         stream.on('error', () => {})
-        const now = await standing(upload, io)
+        const isFirst = replaces && upload.state === undefined && offset === 0
+        const now = isFirst ? remembered(upload) : await standing(upload, io)
         const before = stateAt(upload, now, offset, replaces)
         const writer = partWriter(
           { bucket, buffers, newKey: () => newKey(upload.id), admit, gone: unknown },
@@ -273,7 +272,6 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
       known.set(upload.id, gone)
       const said = upload.state === undefined ? [] : [decode(upload.state)]
       const states = typeof mine === 'object' ? [mine, ...said] : said
-      if (states.length === 0) await bucket.put(goneKey(upload.id), Buffer.from('.'), operation(io))
       // Several processes may each have begun one.
       const open = upload.state === undefined ? await bucket.multiparts(multipartStart(upload.id), io) : []
       const uploadIds = new Map<string, string>()

@@ -134,14 +134,11 @@ export interface ObjectStore {
   /**
    * Names an upload that holds nothing yet: a fresh id that nobody can guess, the last word of its content's key. Costs
    * the store nothing; the first byte makes the upload. An upload that was completed or forgotten is gone for ever: no
-   * byte makes it again.
+   * byte makes it again; of one that was forgotten before its first byte a remote store may know that in one process only.
    */
   begin(owner: string): Upload
-  /**
-   * What an upload holds; undefined before its first byte. Throws UPLOAD_UNKNOWN when it is gone. Unless `exact` is asked
-   * for, a remote store may go by what this process knows of an upload that it has begun itself.
-   */
-  uploaded(upload: Upload, io: Io & { readonly exact?: boolean }): Promise<Uploaded | undefined>
+  /** What an upload holds; undefined before its first byte. Throws UPLOAD_UNKNOWN when it is gone. */
+  uploaded(upload: Upload, io: Io): Promise<Uploaded | undefined>
   /**
    * Adds bytes; what is returned takes the place of `upload`. When the source or the store fails, or the signal aborts,
    * what has been stored until then stays, and `uploaded` tells how much. One writer at a time: throws UPLOAD_BUSY

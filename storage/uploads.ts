@@ -57,19 +57,33 @@ export function uploads(
     return aborted
   }
 
-  /** An upload as it stands. One that was never begun can be for as long as what is gone is remembered. */
-  async function standing(
-    { upload, size }: SealedUpload,
-    io: Io & { readonly exact?: boolean },
-  ): Promise<Appended> {
+  /** One that was never begun can be for as long as what is gone is remembered. */
+  function refuseLate({ id }: Upload): void {
+    if (Date.now() - madeMs(id) > Math.min(limits().ttlMs, graceMs)) throw new RegistryError('UPLOAD_UNKNOWN')
+  }
+
+  /** An upload as it stands. */
+  async function standing({ upload, size }: SealedUpload, io: Io): Promise<Appended> {
     const found = await store.uploaded(upload, io)
-    const isLate = Date.now() - madeMs(upload.id) > Math.min(limits().ttlMs, graceMs)
-    if (!found && (size > 0 || isLate)) throw new RegistryError('UPLOAD_UNKNOWN')
-    return { upload, size: 0, ...found }
+    if (found) return { upload, ...found }
+    if (size > 0) throw new RegistryError('UPLOAD_UNKNOWN')
+    refuseLate(upload)
+    return { upload, size }
+  }
+
+  /**
+   * Where a body goes. Where several processes serve one upload its address says it: what one of them has of a request that
+   * broke off another does not know, and a client that goes on from what it was told is right as well.
+   */
+  async function placeOf(sealed: SealedUpload, { offset, length }: UploadBody, io: Io) {
+    const { upload, size } = sealed
+    if (!store.remote || (offset === undefined ? length === 0 : offset !== size)) return standing(sealed, io)
+    if (size === 0) refuseLate(upload)
+    return { size, replaces: true }
   }
 
   /** The upload behind an address as it stands, which may be past what the address says. */
-  async function locate(pusher: Pusher, address: string, io: Io & { readonly exact?: boolean }) {
+  async function locate(pusher: Pusher, address: string, io: Io) {
     const sealed = await seal.open(contextOf(pusher), address, io)
     return { sealed, now: await standing(sealed, io) }
   }
@@ -133,13 +147,14 @@ export function uploads(
     },
 
     async find(pusher, address, io) {
-      const { now } = await locate(pusher, address, { ...io, exact: true })
+      const { now } = await locate(pusher, address, io)
       return sessionOf(pusher, now.upload, now.size, io)
     },
 
     async append(pusher, address, body, io) {
-      const { sealed, now } = await locate(pusher, address, io)
-      const grown = await extend(sealed.upload, now, body, sealed.digest?.algorithm ?? 'sha256', io)
+      const sealed = await seal.open(contextOf(pusher), address, io)
+      const from = await placeOf(sealed, body, io)
+      const grown = await extend(sealed.upload, from, body, sealed.digest?.algorithm ?? 'sha256', io)
       return sessionOf(pusher, grown.upload, grown.size, io)
     },
 
@@ -147,14 +162,15 @@ export function uploads(
       const sealed = await seal.open(contextOf(pusher), address, io)
       const { upload } = sealed
       try {
-        const { size } = await standing(sealed, io)
+        const place = await placeOf(sealed, body, io)
+        const { size } = place
         if (size === 0 && !body.offset && isInline(body)) {
           return await commits.receiveInline(pusher, digest, body, io)
         }
         // A body that does not say where it begins goes behind what was acknowledged: it may be sent for a second time.
         const isWhole = body.offset === undefined && body.length !== 0 && sealed.size < size
-        const from = { isLast: true, ...(isWhole ? { size: sealed.size, replaces: true } : { size }) }
-        const grown = await extend(upload, from, body, algorithmOf(digest), io)
+        const from = isWhole ? { size: sealed.size, replaces: true } : place
+        const grown = await extend(upload, { isLast: true, ...from }, body, algorithmOf(digest), io)
         const whole = { ...sealed, upload: grown.upload }
         const blob = await commits.publish(pusher, whole, { digest, size: grown.size }, io)
         digests.forget(upload.id)
@@ -186,7 +202,7 @@ export function uploads(
     },
 
     async cancel(pusher, address, io) {
-      const { sealed } = await locate(pusher, address, { ...io, exact: true })
+      const { sealed } = await locate(pusher, address, io)
       digests.forget(sealed.upload.id)
       await store.abort(sealed.upload, io)
     },

@@ -153,6 +153,38 @@ describeUnless(needsPrograms(['versitygw', 'nginx']), 'nodes on one bucket', () 
     expect(await fetched({ address: first, name }, blob)).toBe(blob.digest)
   }, 60_000)
 
+  test('go on from what was acknowledged, whatever another has of a request that broke off', async ({
+    nodes,
+  }) => {
+    const [first, second] = addressesOf(nodes)
+    const name = 'team/parity'
+    const blob = content('told and not told', 3 * MiB)
+    let told = await startUpload({ address: first, name })
+    for (const end of [MiB, 2 * MiB, 3 * MiB]) {
+      {
+        await using client = await slowRequest(
+          'PATCH',
+          movedTo(second, told).url,
+          blob.bytes.length - told.size,
+        )
+        await client.send(blob.bytes.subarray(told.size, end - 1))
+      }
+      // The first knows of nothing, so its client sends the same again, and may come to the second.
+      expect((await uploadStatus(told)).size).toBe(told.size)
+      const at = movedTo(second, told)
+      // Which may be busy with what broke off for a moment.
+      const again = () => append(at, blob.bytes.subarray(at.size, end)).catch(() => undefined)
+      await until('the second goes on', async () => {
+        const grown = await again()
+        if (grown) told = movedTo(first, grown)
+        return grown !== undefined
+      })
+      expect(told.size).toBe(end)
+    }
+    expect((await finish(told, blob.digest)).status).toBe(201)
+    expect(await fetched({ address: first, name }, blob)).toBe(blob.digest)
+  }, 60_000)
+
   test('go on from the last full part of an upload whose node was killed', async ({ nodes }) => {
     const [first, second] = addressesOf(nodes)
     const name = 'team/killed'

@@ -41,8 +41,7 @@ export async function contentAt(store: ObjectStore, key: string): Promise<Buffer
   return buffer(found.stream)
 }
 
-export const sizeAt = async (store: ObjectStore, upload: Upload) =>
-  (await store.uploaded(upload, { ...io, exact: true }))?.size
+export const sizeAt = async (store: ObjectStore, upload: Upload) => (await store.uploaded(upload, io))?.size
 
 /** A source that yields these bytes and then nothing, neither more nor its end. */
 export function hanging(whole: Buffer): PassThrough {
