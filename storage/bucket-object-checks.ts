@@ -58,29 +58,6 @@ export const raceChecks: readonly Check[] = [
       return yes
     },
   },
-  {
-    name: 'remove if match beside put if match',
-    decides: 'conditionalRemove',
-    async look({ bucket, prefix, options }) {
-      const keys = Array.from({ length: rivals }, (_, index) => `${prefix}fought${index}`)
-      const ends = await Promise.all(
-        keys.map(async key => {
-          const seen = await bucket.put(key, bytesOf('first'), options)
-          const under = { ...options, condition: { ifMatch: seen?.etag ?? '' } }
-          const [removed, written] = await Promise.all([
-            bucket.remove(key, under),
-            bucket.put(key, bytesOf('second'), under),
-          ])
-          const there = await bucket.read(key, options)
-          return { both: removed && isWritten(written), lost: isWritten(written) && there === undefined }
-        }),
-      )
-      const both = ends.filter(end => end.both).length
-      if (both > 0) return no(`both, in ${both} of ${rivals} cases`)
-      const lost = ends.filter(end => end.lost).length
-      return lost > 0 ? no(`what was written is gone in ${lost} of ${rivals} cases`) : yes
-    },
-  },
 ]
 
 export const objectChecks: readonly Check[] = [

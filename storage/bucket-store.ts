@@ -1,20 +1,25 @@
 /** The adapter for a bucket: a key is an object's. What the bucket was found to keep, it is asked for; nothing else. */
 import { Readable } from 'node:stream'
 import type { Bucket, Guarantees } from './bucket.ts'
+import { emptiesOf } from './bucket-empties.ts'
 import { bucketUploads } from './bucket-uploads.ts'
 import { formatKey, mayBeOld } from './layout.ts'
 import type { Condition, MutationOptions, ObjectStore, StoredRecord, Written } from './object-store.ts'
 import type { PartBuffers } from './part-buffers.ts'
+import { operationMs } from './record.ts'
 
-/** How long a record that was read is taken for what stands there still. */
-const usualTrustedMs = 2_000
+export interface BucketTimes {
+  /** How long a record that was read is taken for what stands there still. */
+  readonly trustedMs: number
+  /** How long an empty object stays. */
+  readonly restMs: number
+}
+
+const usualTimes: BucketTimes = { trustedMs: 2_000, restMs: operationMs }
 /** What clocks that count the same time may differ by. */
 const slackMs = 100
 
-/**
- * Where a removal cannot have a condition, an empty object says that there is no record: writing that can have one. No
- * record is written empty.
- */
+/** An empty object says that there is no record, and none is written empty: a removal is a write under a condition. */
 const isEmpty = ({ bytes }: StoredRecord) => bytes.length === 0
 const nothing = Buffer.alloc(0)
 
@@ -26,9 +31,11 @@ export function bucketStore(
   bucket: Bucket,
   guarantees: Guarantees,
   buffers: PartBuffers,
-  trustedMs = usualTrustedMs,
+  times: Partial<BucketTimes> = {},
 ): ObjectStore {
   const { conditionalWrite, conditionalRemove } = guarantees
+  const { trustedMs, restMs } = { ...usualTimes, ...times }
+  const empties = conditionalRemove ? emptiesOf(bucket, restMs) : undefined
 
   const holds = (found: StoredRecord | undefined, condition: Condition) =>
     'ifAbsent' in condition ? !found || isEmpty(found) : found?.etag === condition.ifMatch
@@ -59,12 +66,14 @@ export function bucketStore(
     const { condition } = options
     if (!condition) return bucket.put(key, bytes, options)
     if (!conditionalWrite) return putAfterLook(key, bytes, condition, options)
-    const written = await bucket.put(key, bytes, options)
-    if (written || !('ifAbsent' in condition)) return written
-    // Also where removals can have conditions: another process may have found that they cannot.
-    const found = await bucket.read(key, options)
-    if (!found || !isEmpty(found)) return undefined
-    return bucket.put(key, bytes, { ...options, condition: { ifMatch: found.etag } })
+    for (;;) {
+      const written = await bucket.put(key, bytes, options)
+      if (written || !('ifAbsent' in condition)) return written
+      const found = await bucket.read(key, options)
+      if (found && !isEmpty(found)) return undefined
+      const over = found && (await bucket.put(key, bytes, { ...options, condition: { ifMatch: found.etag } }))
+      if (over) return over
+    }
   }
 
   return {
@@ -87,12 +96,16 @@ export function bucketStore(
 
     async remove(key, options) {
       const { condition, signal, deadlineMs } = options
-      if (condition && 'ifAbsent' in condition) throw new TypeError('nothing can be removed if it is absent')
-      if (!condition || conditionalRemove) return bucket.remove(key, options)
+      if (!condition) return bucket.remove(key, options)
+      if ('ifAbsent' in condition) throw new TypeError('nothing can be removed if it is absent')
+      const emptied = conditionalWrite ? await bucket.put(key, nothing, options) : undefined
+      if (emptied) {
+        empties?.add(key, emptied.etag)
+        return true
+      }
       const found = await bucket.read(key, options)
       if (!found || isEmpty(found)) return true
-      if (found.etag !== condition.ifMatch) return false
-      if (conditionalWrite) return (await bucket.put(key, nothing, options)) !== undefined
+      if (conditionalWrite || found.etag !== condition.ifMatch) return false
       return bucket.remove(key, { signal, deadlineMs })
     },
 
@@ -125,6 +138,7 @@ export function bucketStore(
     },
 
     async close() {
+      empties?.close()
       bucket.close()
     },
   }

@@ -25,7 +25,7 @@ export function decodeRecord<T>(record: StoredRecord): T {
 }
 
 /** How long the writes of one operation may take from its first look at the store (docs/architecture.md). */
-const operationMs = 5 * 60_000
+export const operationMs = 5 * 60_000
 
 /** The options of the mutations that belong to one operation, which begins now. */
 export function operation(io: Io): MutationOptions {

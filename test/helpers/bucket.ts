@@ -23,5 +23,10 @@ export function storeIn(place: S3Place, bucket: string, now?: () => number, trus
     credentials: place,
   }
   const buffers = partBuffers({ bytes: 5 * 1024 * 1024, most: 4 })
-  return bucketStore(s3Bucket(settings, usualPatience, now), guarantees, buffers, trustedMs)
+  return bucketStore(
+    s3Bucket(settings, usualPatience, now),
+    guarantees,
+    buffers,
+    trustedMs === undefined ? {} : { trustedMs },
+  )
 }
