@@ -11,9 +11,9 @@ import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { isFault, RegistryError } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
-import { nonce } from '../oci/nonce.ts'
 import type { Bucket } from './bucket.ts'
-import { type Gathered, noParts, type Parts, partWriter } from './bucket-parts.ts'
+import { type Gathered, noParts, partWriter } from './bucket-parts.ts'
+import { afterwardsMs, tailsIn } from './bucket-tails.ts'
 import {
   busy,
   decode,
@@ -43,9 +43,6 @@ const capacity = {
   maxSize: 100_000,
   sizeCalculation: ({ parts = [] }: Known) => 1 + parts.length,
 }
-/** Bytes of a client that went away are still stored within this. */
-const afterwardsMs = 10_000
-
 const nothing = Buffer.alloc(0)
 function unlessUnknown(error: unknown): undefined {
   if (!isFault(error, 'UPLOAD_UNKNOWN')) throw error
@@ -55,6 +52,7 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
   const known = new LRUCache<string, Known>(capacity)
   const writing = new Set<string>()
   const { verified, findOpen } = uploadsIn(bucket, buffers.bytes)
+  const tails = tailsIn(bucket, buffers.bytes)
 
   /** What this process knows of an upload. Throws UPLOAD_UNKNOWN when it is gone. */
   function remembered(upload: Upload): Known | undefined {
@@ -86,47 +84,6 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
     return said
   }
 
-  /** The bytes of an upload behind its last full part. */
-  async function tailOf({ key, uploadId, last, size, count }: State, io: Io): Promise<Buffer> {
-    // Joined for reading: an object does not grow.
-    if (uploadId === undefined && count > 0) throw unknown()
-    const length = size - count * buffers.bytes
-    if (length === 0) return nothing
-    const from = uploadId === undefined ? key : last?.tail
-    const found = from === undefined ? undefined : await bucket.read(from, io)
-    if (found?.bytes.length !== length) throw unknown()
-    return found.bytes
-  }
-
-  /** Stores what does not fill a part. */
-  async function storeRest(
-    { id }: Upload,
-    parts: Parts,
-    rest: Buffer,
-    isLast: boolean,
-    io: Io,
-  ): Promise<Omit<State, 'spent'>> {
-    const options = operation(io)
-    const { key, uploadId, count } = parts
-    const modifiedMs = Date.now()
-    if (uploadId === undefined) {
-      const own = newKey(id)
-      await bucket.put(own, rest, options)
-      return { ...parts, key: own, modifiedMs }
-    }
-    if (rest.length === 0) return { ...parts, key, modifiedMs }
-    const tail = isLast ? undefined : `u/${id}/${nonce()}`
-    const stored = [
-      bucket.putPart({ key, uploadId }, count + 1, rest, options),
-      tail === undefined ? undefined : bucket.put(tail, rest, options),
-    ] as const
-    // Both, whatever comes of them, before the buffer is somebody else's.
-    await Promise.allSettled(stored)
-    const [last] = await Promise.all(stored)
-    if (!last) throw unknown()
-    return { ...parts, last: { ...last, ...(tail !== undefined && { tail }) }, modifiedMs }
-  }
-
   /** How an upload stands behind what came. */
   async function grown(
     upload: Upload,
@@ -140,15 +97,9 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
     if (!isEmpty && parts.size === before.size) return before
     // What a client sent before it went away is stored as well.
     const after = cut ? { signal: AbortSignal.timeout(afterwardsMs) } : io
-    const state = await storeRest(upload, parts, rest, isLast && !cut, after)
-    discard(before.spent)
+    const state = await tails.store(upload, parts, rest, isLast && !cut, after)
+    tails.discard(before.spent)
     return { ...state, spent: before.last?.tail }
-  }
-
-  /** Removes tails that nobody needs any more; it does not matter when, or whether. */
-  function discard(...tails: readonly (string | undefined)[]): void {
-    const io = { signal: AbortSignal.timeout(afterwardsMs) }
-    for (const tail of tails) if (tail !== undefined) void bucket.remove(tail, operation(io)).catch(() => {})
   }
 
   /** What is there is to be looked at again. */
@@ -180,7 +131,7 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
     const full = parts ?? (await verified(state, io)).parts ?? []
     const whole = { parts: last ? [...full, last] : full, size, crc32: crc }
     if (!(await bucket.completeMultipart({ key, uploadId }, whole, operation(io)))) throw unknown()
-    discard(last?.tail, spent)
+    tails.discard(last?.tail, spent)
     return key
   }
 
@@ -221,7 +172,7 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
         if (signal.aborted) stop()
         const store = async () => {
           // Only now that there is a buffer for it.
-          writer.resume(await tailOf(before, io))
+          writer.resume(await tails.read(before, io))
           const gathered = await writer.add(stream, witness)
           const { cut, added } = gathered
           const state = await grown(upload, before, gathered, isLast, io)
@@ -278,7 +229,7 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
       for (const { key, uploadId } of [...states, ...open])
         if (uploadId !== undefined) uploadIds.set(uploadId, key)
       await Promise.all([...uploadIds].map(([uploadId, key]) => bucket.abortMultipart({ key, uploadId }, io)))
-      discard(...states.flatMap(({ last, spent }) => [last?.tail, spent]))
+      tails.discard(...states.flatMap(({ last, spent }) => [last?.tail, spent]))
     },
 
     async uploads(owner, io) {
