@@ -39,8 +39,6 @@ export interface Gathered {
 }
 
 export interface PartWriter {
-  /** Begins with bytes that are already stored elsewhere. */
-  resume(tail: Buffer): void
   /** Stores all that a source yields, but for the rest. Fails where the store does, when nothing is under way any more. */
   add(source: Readable, witness: Witness): Promise<Gathered>
   /** Gives its buffer back. */
@@ -50,6 +48,7 @@ export interface PartWriter {
 export interface PartWriterParts {
   readonly bucket: Bucket
   readonly buffers: PartBuffers
+  readonly owner: string
   /** Of each multipart upload: what fitted one part may be content by now, and is never written again. */
   readonly newKey: () => string
   /** Called before a multipart upload is begun. */
@@ -61,23 +60,27 @@ export interface PartWriterParts {
 /** Parts of one upload that are under way at once, where there are buffers for them. */
 const width = 2
 
-/** Goes on behind the full parts of `before`, with a buffer of its own. */
+const nothing = Buffer.alloc(0)
+
+/**
+ * Goes on behind the full parts of `before` with a buffer of its own, into which the bytes behind those were or will be
+ * read. `signal` ends its waits for another.
+ */
 export function partWriter(
-  { bucket, buffers, newKey, admit, gone }: PartWriterParts,
+  { bucket, buffers, owner, newKey, admit, gone }: PartWriterParts,
   before: Parts,
-  first: Buffer,
+  first: { readonly buffer: Buffer; readonly filled: number },
+  signal: AbortSignal,
 ): PartWriter {
   // What a client sent before it went away is stored as well.
   const io: Io = new AbortController()
   let { key, uploadId, count, crc, size } = before
   const added: Part[] = []
-  let buffer = first
-  let filled = 0
+  let { buffer, filled } = first
   const sending = new Set<Promise<void>>()
-  let wanted: ((buffer: Buffer) => void) | undefined
   let failure: { readonly error: unknown } | undefined
 
-  /** Never rejects; its buffer goes to who waits for it here, or back. */
+  /** Never rejects. Its buffer goes back, to whoever waits for one: so all who send much get on in turns. */
   async function send(upload: MultipartId, bytes: Buffer, number: number): Promise<void> {
     try {
       const part = await bucket.putPart(upload, number, bytes, io)
@@ -86,9 +89,16 @@ export function partWriter(
     } catch (error) {
       failure ??= { error }
     }
-    const hand = wanted ?? buffers.give
-    wanted = undefined
-    hand(bytes)
+    buffers.give(bytes)
+  }
+
+  /** There is more than a piece holds. */
+  async function widen(): Promise<void> {
+    const piece = buffer
+    const whole = await buffers.take(owner, buffers.bytes, signal)
+    piece.copy(whole, 0, 0, filled)
+    buffer = whole
+    buffers.give(piece)
   }
 
   /** The buffer is full: it goes to the store while another fills, where there is one. */
@@ -100,20 +110,21 @@ export function partWriter(
     }
     const sent = send({ key, uploadId }, buffer, ++count).then(() => void sending.delete(sent))
     sending.add(sent)
-    const spare = sending.size < width ? buffers.tryTake() : undefined
-    buffer =
-      spare ??
-      (await new Promise(resolve => {
-        wanted = resolve
-      }))
+    buffer = nothing
     filled = 0
+    const spare = sending.size < width ? buffers.tryTake(owner) : undefined
+    if (spare) buffer = spare
+    else {
+      await Promise.race(sending)
+      if (!failure) buffer = await buffers.take(owner, buffers.bytes, signal)
+    }
     if (failure) throw failure.error
   }
 
   async function take(chunk: Buffer): Promise<void> {
     for (let from = 0; from < chunk.length; ) {
       // Not when it is full, but when there is more: the last part may be as long as the others.
-      if (filled === buffer.length) await turn()
+      if (filled === buffer.length) await (filled < buffers.bytes ? widen() : turn())
       const copied = chunk.copy(buffer, filled, from)
       filled += copied
       from += copied
@@ -121,10 +132,6 @@ export function partWriter(
   }
 
   return {
-    resume(tail) {
-      filled = tail.copy(buffer)
-    },
-
     async add(source, witness) {
       let cut: { readonly error: unknown } | undefined
       try {
@@ -148,6 +155,8 @@ export function partWriter(
       return { parts, added, rest: buffer.subarray(0, filled), ...(cut && { cut }) }
     },
 
-    release: () => buffers.give(buffer, count > before.count ? buffer.length : filled),
+    release() {
+      if (buffer !== nothing) buffers.give(buffer, count > before.count ? buffer.length : filled)
+    },
   }
 }

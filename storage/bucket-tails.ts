@@ -8,8 +8,10 @@ import type { Upload } from './object-store.ts'
 import { operation } from './record.ts'
 
 export interface Tails {
-  /** The bytes of an upload behind its last full part. */
-  read(state: State, io: Io): Promise<Buffer>
+  /** How many there are. Throws UPLOAD_UNKNOWN where none can be added. */
+  lengthOf(state: State): number
+  /** Reads them into the start of a buffer. */
+  read(state: State, into: Buffer, io: Io): Promise<void>
   /** Stores what does not fill a part. */
   store(upload: Upload, parts: Parts, rest: Buffer, isLast: boolean, io: Io): Promise<Omit<State, 'spent'>>
   /** Removes tails that nobody needs any more; it does not matter when, or whether. */
@@ -19,19 +21,30 @@ export interface Tails {
 /** Bytes of a client that went away are still stored within this; so is removed what nobody waits for. */
 export const afterwardsMs = 10_000
 
-const nothing = Buffer.alloc(0)
-
 export function tailsIn(bucket: Bucket, partBytes: number): Tails {
+  function lengthOf({ uploadId, count, size }: State): number {
+    // Joined for reading: an object does not grow.
+    if (uploadId === undefined && count > 0) throw unknown()
+    const length = size - count * partBytes
+    // Parts had another size when it was begun.
+    if (length < 0 || length > partBytes) throw unknown()
+    return length
+  }
+
   return {
-    async read({ key, uploadId, last, size, count }, io) {
-      // Joined for reading: an object does not grow.
-      if (uploadId === undefined && count > 0) throw unknown()
-      const length = size - count * partBytes
-      if (length === 0) return nothing
-      const from = uploadId === undefined ? key : last?.tail
-      const found = from === undefined ? undefined : await bucket.read(from, io)
-      if (found?.bytes.length !== length) throw unknown()
-      return found.bytes
+    lengthOf,
+
+    async read(state, into, io) {
+      const length = lengthOf(state)
+      if (length === 0) return
+      const from = state.uploadId === undefined ? state.key : state.last?.tail
+      const found = from === undefined ? undefined : await bucket.get(from, io)
+      if (found?.size !== length) {
+        found?.stream.destroy()
+        throw unknown()
+      }
+      let at = 0
+      for await (const chunk of found.stream as AsyncIterable<Buffer>) at += chunk.copy(into, at)
     },
 
     async store({ id }, parts, rest, isLast, io) {

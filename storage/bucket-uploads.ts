@@ -162,17 +162,20 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
         const isFirst = replaces && upload.state === undefined && offset === 0
         const now = isFirst ? remembered(upload) : await standing(upload, io)
         const before = stateAt(upload, now, offset, replaces)
+        const { id, owner } = upload
+        const filled = tails.lengthOf(before)
+        const buffer = await buffers.take(owner, filled, signal)
         const writer = partWriter(
-          { bucket, buffers, newKey: () => newKey(upload.id), admit, gone: unknown },
+          { bucket, buffers, owner, newKey: () => newKey(id), admit, gone: unknown },
           before,
-          await buffers.take(signal),
+          { buffer, filled },
+          signal,
         )
         const stop = () => stream.destroy(signal.reason instanceof Error ? signal.reason : undefined)
         signal.addEventListener('abort', stop, { once: true })
         if (signal.aborted) stop()
         const store = async () => {
-          // Only now that there is a buffer for it.
-          writer.resume(await tails.read(before, io))
+          await tails.read(before, buffer, io)
           const gathered = await writer.add(stream, witness)
           const { cut, added } = gathered
           const state = await grown(upload, before, gathered, isLast, io)

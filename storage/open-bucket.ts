@@ -29,7 +29,9 @@ const partBytes = 16 * 1024 * 1024
 const partMemoryBytes = 256 * 1024 * 1024
 
 function storeOf(bucket: Bucket, guarantees: Guarantees): ObjectStore {
-  return bucketStore(bucket, guarantees, partBuffers({ bytes: partBytes, most: partMemoryBytes / partBytes }))
+  // One of them is cut up.
+  const most = partMemoryBytes / partBytes - 1
+  return bucketStore(bucket, guarantees, partBuffers({ bytes: partBytes, most }))
 }
 
 /** What the bucket is to this program. Nothing is tried out in it. */

@@ -2,7 +2,7 @@
 import { PassThrough, Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { setImmediate } from 'node:timers/promises'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { RegistryError } from '../../oci/errors.ts'
 import type { Bucket } from '../../storage/bucket.ts'
 import type { AppendOptions, ObjectStore, Upload } from '../../storage/object-store.ts'
@@ -75,6 +75,46 @@ describe('uploads into a bucket', () => {
     expect((await contentAt(store, key)).equals(whole)).toBe(true)
   })
 
+  it('wait for nobody who is slow, small ones never, larger ones not for ever', async () => {
+    const most = 5
+    const { watched, held } = watchedBuffers(partBuffers({ bytes: 64_000, most, patienceMs: 50 }))
+    const store = storeOver(memoryBucket(), watched)
+    const slow = (owner: string, length: number) => {
+      const stream = hanging(randomBytes('slow', length))
+      onTestFinished(() => void stream.destroy(new Error('the test is over')))
+      return appending(store, store.begin(owner), stream).catch(error => error)
+    }
+    const theirs = Array.from({ length: 20 }, () => slow('slow', 10_000))
+    await expect.poll(held).toEqual({ now: 3, most: 3 })
+    expect(await Promise.race(theirs)).toMatchObject({ fault: 'STORAGE_UNAVAILABLE', status: 503 })
+    for (const owner of ['me', 'slow'])
+      expect(await sizeAt(store, await append(store, store.begin(owner), whole.subarray(0, 200), 0))).toBe(
+        200,
+      )
+    const large = randomBytes('large', 300_000)
+    const mine = await append(store, store.begin('me'), large, 0)
+    expect((await contentAt(store, await store.complete(mine, large.length, io))).equals(large)).toBe(true)
+    slow('you', 10_000)
+    slow('others', 10_000)
+    await expect.poll(held).toMatchObject({ now: most })
+    const late = append(store, store.begin('me'), large, 0)
+    await expect(late).rejects.toMatchObject({ headers: { 'Retry-After': '5' } })
+    expect(await sizeAt(store, await append(store, store.begin('me'), whole.subarray(0, 200), 0))).toBe(200)
+  })
+
+  it('go on behind a tail in the memory that is for parts', async () => {
+    const { bucket, asked } = counted(memoryBucket())
+    const { store } = opened(bucket)
+    const upload = await append(store, store.begin('me'), whole, 0)
+    asked()
+    const { store: beside, held } = opened(bucket)
+    const grown = await append(beside, upload, whole.subarray(0, 1), whole.length)
+    expect(held()).toEqual({ now: 0, most: 1 })
+    expect(asked().read).toBeUndefined()
+    const key = await store.complete(grown, whole.length + 1, io)
+    expect((await contentAt(store, key)).equals(Buffer.concat([whole, whole.subarray(0, 1)]))).toBe(true)
+  })
+
   it('leave the sender there to be told that it may not begin another', async () => {
     const { store } = opened(memoryBucket())
     const upload = store.begin('me')
@@ -123,8 +163,8 @@ describe('uploads into a bucket', () => {
     asked()
     await expect(append(store, upload, whole, whole.length)).rejects.toMatchObject(unknown)
     expect(asked()).toEqual({})
-    // Nothing has become of it.
-    await expect(store.complete(upload, whole.length, io)).rejects.toMatchObject(unknown)
+    const key = await store.complete(upload, whole.length, io)
+    expect((await contentAt(store, key)).equals(whole)).toBe(true)
   })
 
   it('that fit a part are gone after a day', async () => {
@@ -141,6 +181,14 @@ describe('uploads into a bucket', () => {
     } finally {
       vi.useRealTimers()
     }
+  })
+
+  it('are not gone on with where parts have another size', async () => {
+    const bucket = memoryBucket()
+    const before = storeOver(bucket)
+    const upload = await append(before, before.begin('me'), whole, 0)
+    const { store } = opened(bucket)
+    await expect(append(store, upload, whole, whole.length)).rejects.toMatchObject(unknown)
   })
 
   it('that got no part before their process died are empty', async () => {

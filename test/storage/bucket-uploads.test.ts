@@ -200,8 +200,8 @@ describeEngines(it => {
     const store = storeOver(bucket, watched)
     const whole = bytes.subarray(0, partBytes + 50_000)
     const keys = await Promise.all(
-      Array.from({ length: 40 }, async () => {
-        const upload = await append(store, store.begin('me'), whole, 0, { isLast: true })
+      Array.from({ length: 40 }, async (_, at) => {
+        const upload = await append(store, store.begin(`owner ${at}`), whole, 0, { isLast: true })
         return store.complete(upload, whole.length, io)
       }),
     )
