@@ -15,8 +15,10 @@ export const busy = () => new RegistryError('UPLOAD_BUSY', { headers: { 'Retry-A
 
 /** What an upload's address says of it. */
 export interface State extends Parts {
-  /** The last part, which is not full; its bytes are kept apart as well, unless it was to be the last. */
-  readonly last?: (Part & { readonly tail?: string }) | undefined
+  /** The part behind the full ones, where it is stored already. */
+  readonly last?: Part | undefined
+  /** Where the bytes behind the full parts are kept apart, unless they were to be the last. */
+  readonly tail?: string | undefined
   /** The tail before that: nobody goes on from there any more who has this state. */
   readonly spent?: string | undefined
   /** When its last byte came. */
@@ -30,6 +32,8 @@ export interface Known {
   readonly from: string | undefined
   /** All full parts, where they are known. */
   readonly parts?: readonly Part[] | undefined
+  /** It is one object under its key, and grows no more. */
+  readonly isWhole?: true
 }
 
 /** An object that nobody has named for so long may be collected at any moment, so it is never named any more. */
@@ -50,9 +54,10 @@ export function uploadsIn(bucket: Bucket, partBytes: number) {
     if (!stored) throw unknown()
     const full = fullOf(stored)
     const parts = full.slice(0, count)
-    if (parts.reduce(chained, '') !== chain) throw busy()
+    // Whoever has replaced them goes on with them.
+    if (parts.reduce(chained, '') !== chain) throw unknown()
     if (full.length * partBytes <= size) return { state, from, parts }
-    return { state: { ...stateOf({ key, uploadId }, stored), spent: state.last?.tail }, from, parts: full }
+    return { state: { ...stateOf({ key, uploadId }, stored), spent: state.tail }, from, parts: full }
   }
 
   /** What a process that died has stored of an upload's first bytes: its full parts. */
@@ -92,25 +97,12 @@ export function uploadsIn(bucket: Bucket, partBytes: number) {
   return { verified, findOpen }
 }
 
-export const encode = ({ key, uploadId, count, chain, crc, size, modifiedMs, last, spent }: State) =>
-  JSON.stringify([
-    key,
-    uploadId,
-    count,
-    chain,
-    crc,
-    size,
-    modifiedMs,
-    spent,
-    last?.etag,
-    last?.crc32,
-    last?.tail,
-  ])
+export const encode = ({ key, uploadId, count, chain, crc, size, modifiedMs, last, tail, spent }: State) =>
+  JSON.stringify([key, uploadId, count, chain, crc, size, modifiedMs, spent, last?.etag, last?.crc32, tail])
 
 export function decode(text: string): State {
   // Sealed by us: see seal.ts. JSON has null for what is undefined.
   const [key, uploadId, count, chain, crc, size, modifiedMs, spent, etag, own, tail] = JSON.parse(text)
-  const last = etag === null ? undefined : { etag, crc32: own, ...(tail !== null && { tail }) }
   return {
     key,
     uploadId: uploadId ?? undefined,
@@ -120,6 +112,7 @@ export function decode(text: string): State {
     size,
     modifiedMs,
     spent: spent ?? undefined,
-    last,
+    last: etag === null ? undefined : { etag, crc32: own },
+    tail: tail ?? undefined,
   }
 }

@@ -5,7 +5,7 @@
  * what its address says, and no two write one object: what is completed is what one of them has hashed.
  *
  *   d/<ii>/<id>.<nonce>    the content; the nonce is drawn by whoever begins to write it
- *   u/<id>/<nonce>         the bytes behind the last full part, when another request may add to them
+ *   u/<id>/<nonce>         the bytes behind the last full part, when another request may add to them: see bucket-tails.ts
  */
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
@@ -52,7 +52,7 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
   const known = new LRUCache<string, Known>(capacity)
   const writing = new Set<string>()
   const { verified, findOpen } = uploadsIn(bucket, buffers.bytes)
-  const tails = tailsIn(bucket, buffers.bytes)
+  const tails = tailsIn(bucket, buffers)
 
   /** What this process knows of an upload. Throws UPLOAD_UNKNOWN when it is gone. */
   function remembered(upload: Upload): Known | undefined {
@@ -76,7 +76,7 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
       if (offset > 0) throw unknown()
       return fresh
     }
-    if (now.state === 'gone') throw unknown()
+    if (now.state === 'gone' || now.isWhole) throw unknown()
     if (now.state.size === offset) return now.state
     if (now.state.size < offset || !replaces) throw new RegistryError('UPLOAD_OUT_OF_ORDER')
     const said = upload.state === undefined ? fresh : decode(upload.state)
@@ -97,9 +97,10 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
     if (!isEmpty && parts.size === before.size) return before
     // What a client sent before it went away is stored as well.
     const after = cut ? { signal: AbortSignal.timeout(afterwardsMs) } : io
-    const state = await tails.store(upload, parts, rest, isLast && !cut, after)
+    const sequel = cut ? 'rest' : isLast ? 'nothing' : 'more'
+    const state = await tails.store(upload, before, parts, rest, sequel, after)
     tails.discard(before.spent)
-    return { ...state, spent: before.last?.tail }
+    return { ...state, spent: before.tail }
   }
 
   /** What is there is to be looked at again. */
@@ -117,21 +118,24 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
     }
   }
 
-  /** Makes the parts one object, and says under which key. */
-  async function join({ state, parts }: Known, io: Io): Promise<string> {
-    if (state === 'gone') throw unknown()
-    const { key, uploadId, last, spent, size, crc } = state
-    if (uploadId === undefined) return key
-    if (size === 0) {
+  /** Makes an upload one object, and says under which key. Asked again it says the same. */
+  async function join(upload: Upload, { state: before, parts }: Known, io: Io): Promise<string> {
+    if (before === 'gone') throw unknown()
+    const state = await tails.settle(upload, before, io)
+    const { last, tail, spent, uploadId, ...whole } = state
+    const { key, size, crc } = whole
+    if (uploadId !== undefined && size === 0) {
       // Begun, and then died: a multipart upload without parts cannot become an object.
       await bucket.abortMultipart({ key, uploadId }, io)
       await bucket.put(key, nothing, operation(io))
-      return key
+    } else if (uploadId !== undefined) {
+      const full = parts ?? (await verified(state, io)).parts ?? []
+      const all = { parts: last ? [...full, last] : full, size, crc32: crc }
+      if (!(await bucket.completeMultipart({ key, uploadId }, all, operation(io)))) throw unknown()
     }
-    const full = parts ?? (await verified(state, io)).parts ?? []
-    const whole = { parts: last ? [...full, last] : full, size, crc32: crc }
-    if (!(await bucket.completeMultipart({ key, uploadId }, whole, operation(io)))) throw unknown()
-    tails.discard(last?.tail, spent)
+    // Whoever completes it may fail yet at what comes next, and try again: forgotten it is by `abort`.
+    known.set(upload.id, { state: whole, from: upload.state, isWhole: true })
+    tails.discard(tail, spent)
     return key
   }
 
@@ -180,7 +184,7 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
           const { cut, added } = gathered
           const state = await grown(upload, before, gathered, isLast, io)
           if (known.get(upload.id)?.state === 'gone') throw unknown()
-          const earlier = before.count === 0 ? [] : now?.state === before ? now.parts : undefined
+          const earlier = before.count === 0 ? [] : now?.parts?.slice(0, before.count)
           if (state)
             known.set(upload.id, { state, from: upload.state, parts: earlier && [...earlier, ...added] })
           return { state, cut }
@@ -202,10 +206,8 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
       alone(upload, async () => {
         const now = await standing(upload, io).catch(unlessUnknown)
         if (!now || now.state === 'gone') return undefined
-        const key = await join(now, io)
-        // An object from now on: it holds the same bytes.
-        const { last: _, uploadId: __, ...parts } = now.state
-        known.set(upload.id, { ...now, state: parts, from: upload.state })
+        const { state } = now
+        const key = state.uploadId === undefined ? (state.tail ?? state.key) : await join(upload, now, io)
         return (await bucket.get(key, io))?.stream
       }),
 
@@ -214,16 +216,16 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
         const now = await standing(upload, io)
         if (!now || now.state === 'gone') throw unknown()
         if (now.state.size !== size) throw busy()
-        const key = await join(now, io)
-        known.set(upload.id, gone)
-        return key
+        return join(upload, now, io)
       }),
 
     /** What fits one part is left to the collector: it may be content already, for all that is known here. */
     async abort(upload, io) {
-      const mine = known.get(upload.id)?.state
-      if (mine === 'gone' && upload.state !== undefined) return
+      const found = known.get(upload.id)
+      const mine = found?.state
       known.set(upload.id, gone)
+      const isOver = mine === 'gone' || (found?.isWhole && found.from === upload.state)
+      if (isOver && upload.state !== undefined) return
       const said = upload.state === undefined ? [] : [decode(upload.state)]
       const states = typeof mine === 'object' ? [mine, ...said] : said
       // Several processes may each have begun one.
@@ -232,12 +234,14 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
       for (const { key, uploadId } of [...states, ...open])
         if (uploadId !== undefined) uploadIds.set(uploadId, key)
       await Promise.all([...uploadIds].map(([uploadId, key]) => bucket.abortMultipart({ key, uploadId }, io)))
-      tails.discard(...states.flatMap(({ last, spent }) => [last?.tail, spent]))
+      if (upload.state === undefined || uploadIds.size > 0) await tails.sweep(upload.id, io)
+      else tails.discard(...states.flatMap(({ tail, spent }) => [tail, spent]))
     },
 
     async uploads(owner, io) {
       const open = await bucket.multiparts('d/', io)
       const ids = new Set(open.map(({ key }) => key.slice(key.lastIndexOf('/') + 1).split('.')[0] ?? ''))
+      if (owner === undefined) for (const id of await tails.forgotten(io)) ids.add(id)
       return [...ids]
         .filter(id => isContentId(id) && (owner === undefined || contentStart(id) === startOf(owner)))
         .map(id => ({ id, owner: owner ?? '' }))

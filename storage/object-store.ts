@@ -151,7 +151,8 @@ export interface ObjectStore {
   /**
    * Makes an upload of this size content, durable when it resolves, and returns its key. Never copies. Throws
    * UPLOAD_UNKNOWN when the upload is gone, UPLOAD_BUSY when somebody writes to it or has changed its size. An upload
-   * that cannot be made durable is forgotten: what a disk has refused once it may claim to have the next time.
+   * that cannot be made durable is forgotten: what a disk has refused once it may claim to have the next time. A remote
+   * store gives the same process the same key again, until the upload is forgotten.
    */
   complete(upload: Upload, size: number, io: Io): Promise<string>
   /**

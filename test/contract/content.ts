@@ -83,6 +83,13 @@ export function describeContent(
       if (together) expect(keys).toEqual([key])
       else expect(keys).toContain(key)
       expect((await bytesOf(await (await opened.beside()).open(key, io)))?.equals(bytes)).toBe(true)
+      if (store.remote) {
+        expect(await store.complete(upload, bytes.length, io)).toBe(key)
+        expect(await sizeOf(upload)).toBe(bytes.length)
+        for (const offset of [0, bytes.length])
+          await expect(append(upload, bytes, offset)).rejects.toMatchObject(fault('UPLOAD_UNKNOWN'))
+        await store.abort(upload, io)
+      }
       await expect(store.uploaded(upload, io)).rejects.toMatchObject(fault('UPLOAD_UNKNOWN'))
       expect(await store.reread(upload, io)).toBeUndefined()
       await expect(store.complete(upload, bytes.length, io)).rejects.toMatchObject(fault('UPLOAD_UNKNOWN'))
