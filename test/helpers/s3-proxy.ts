@@ -19,8 +19,14 @@ import { pause } from './until.ts'
 export interface S3Passed extends S3WireRequest {
   /** What the client was answered; 0 when it was not, or not yet. */
   readonly status: number
+  /** Bytes of the answer's body that have passed. */
+  readonly bodyBytes: number
   readonly fault: S3Fault['kind'] | undefined
 }
+
+/** A client that a registry has sent to the store, with an address that is all it shows. */
+export const isByAddress = ({ method, query }: S3WireRequest): boolean =>
+  method === 'GET' && query.has('X-Amz-Signature')
 
 export interface S3ProxyOptions {
   /** Whose conditional headers the store never sees. With all PUT, POST and DELETE it is one that knows no conditions. */
@@ -66,8 +72,12 @@ export async function startS3Proxy(store: S3Place, options: S3ProxyOptions = {})
   async function pass(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const passing = readS3Request(incoming.method ?? '', incoming.url ?? '', incoming.headers)
     const fault = faults.next(passing)
+    let bodyBytes = 0
     requests.push({
       ...passing,
+      get bodyBytes() {
+        return bodyBytes
+      },
       fault: fault?.kind,
       get status() {
         return outgoing.headersSent ? outgoing.statusCode : 0
@@ -99,6 +109,9 @@ export async function startS3Proxy(store: S3Place, options: S3ProxyOptions = {})
     outgoing.sendDate = false
     outgoing.writeHead(answer.statusCode ?? 502, redated(hopless(answer.rawHeaders), dateShiftMs))
     if (fault?.kind === 'cutAnswer') return await cutAnswer(answer, outgoing)
+    answer.on('data', (chunk: Buffer) => {
+      bodyBytes += chunk.length
+    })
     await pipeline(answer, outgoing)
     if (incoming.complete) return
     forwarded.destroy()
