@@ -9,6 +9,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { withoutConditions } from './s3-conditions.ts'
 import { errorXml, faultQueue, type Injected, type Injection, type S3Fault } from './s3-faults.ts'
@@ -99,8 +100,7 @@ export async function startS3Proxy(store: S3Place, options: S3ProxyOptions = {})
     const answered = once(forwarded, 'response') as Promise<[IncomingMessage]>
     // Once there is an answer, what fails is the answer, or the rest of a body that the store had no interest in.
     forwarded.on('error', () => {}).on('continue', () => outgoing.writeContinue())
-    forwarded.flushHeaders()
-    incoming.pipe(forwarded)
+    send(incoming, forwarded)
     const [answer] = await answered
     if (fault?.kind === 'loseAnswer') {
       for await (const _ of answer);
@@ -113,9 +113,8 @@ export async function startS3Proxy(store: S3Place, options: S3ProxyOptions = {})
       bodyBytes += chunk.length
     })
     await pipeline(answer, outgoing)
-    if (incoming.complete) return
-    forwarded.destroy()
-    incoming.resume()
+    if (!forwarded.writableEnded) forwarded.destroy()
+    if (!incoming.complete) incoming.resume()
   }
 
   // Whatever fails on one side shows on the other as a connection that is reset.
@@ -179,6 +178,22 @@ export async function startS3Proxy(store: S3Place, options: S3ProxyOptions = {})
 }
 
 const reset = (incoming: IncomingMessage) => void incoming.socket.resetAndDestroy()
+
+/**
+ * A store that refuses a condition answers before it has read the body, and hangs up. Who writes then, or piece by piece, may
+ * learn of the end before the answer, and lose it. So such a body goes at once, and not before it is wanted.
+ */
+function send(incoming: IncomingMessage, forwarded: ClientRequest): void {
+  const { expect, 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = incoming.headers
+  const isConditional = ifMatch !== undefined || ifNoneMatch !== undefined
+  if (!isConditional || expect !== undefined) forwarded.flushHeaders()
+  if (!isConditional) return void incoming.pipe(forwarded)
+  const wanted = expect === undefined ? undefined : once(forwarded, 'continue')
+  Promise.all([buffer(incoming), wanted]).then(
+    ([bytes]) => forwarded.end(bytes),
+    () => forwarded.destroy(),
+  )
+}
 
 function refuse(
   incoming: IncomingMessage,
