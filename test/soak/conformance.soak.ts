@@ -18,28 +18,27 @@ const boundMs = 25 * 60_000
 /** The program's chunks are as large as it is told, and three of them are more than comes without the store. */
 const largeChunks = { 'OCI-Chunk-Min-Length': '30000' }
 
-const everybody = ['for everybody', {}, undefined] as const
-const owner = [
-  'for an owner with a password',
-  { OCI_USERNAME: 'owner', OCI_PASSWORD: password },
-  { users: [storedUser('owner')], rules: storedRules('delete conformance/** owner') },
-] as const
-const byUs = ['by the server alone', 'false', {}] as const
-// What a store answers to whom we send there says nothing of digests.
-const byStore = ['with the store’s help', 'true', { OCI_API_BLOBS_DIGEST_HEADER: 'false' }] as const
+const people = [
+  { how: 'for everybody', credentials: {}, access: undefined },
+  {
+    how: 'for an owner with a password',
+    credentials: { OCI_USERNAME: 'owner', OCI_PASSWORD: password },
+    access: { users: [storedUser('owner')], rules: storedRules('delete conformance/** owner') },
+  },
+]
+const ways = [
+  { by: 'by the server alone', redirect: 'false', unchecked: {} },
+  // What a store answers to whom we send there says nothing of digests.
+  { by: 'by the store too', redirect: 'true', unchecked: { OCI_API_BLOBS_DIGEST_HEADER: 'false' } },
+]
 
 describeEngines(
   it => {
-    it.for([
-      [byUs, everybody],
-      [byUs, owner],
-      [byStore, everybody],
-      [byStore, owner],
-    ] as const)(
-      'is whole over a bucket, $0.0 $1.0',
+    it.for(ways.flatMap(way => people.map(person => ({ ...way, ...person }))))(
+      'is whole over a bucket $by $how',
       { concurrent: true },
       async (
-        [[helped, redirect, unchecked], [how, settings, access]],
+        { by, redirect, unchecked, how, credentials, access },
         { engine, bucket, annotate, skip, expect },
       ) => {
         skip(absence !== undefined, absence)
@@ -61,13 +60,13 @@ describeEngines(
         }
         await using registry = await startServer({ env })
         await using tap = await openTap(registry.host, { insteadSays: largeChunks })
-        const asked = { OCI_DATA_SPARSE: 'true', ...settings, ...unchecked }
+        const asked = { OCI_DATA_SPARSE: 'true', ...credentials, ...unchecked }
         const outcome = await conform(tap.host, asked, boundMs)
         const { totals, summary } = outcome
         const sentAway = tap.exchanges.filter(({ status }) => status === 307).length
         const fetched = wire.requests.filter(isByAddress)
         const redirects = `${sentAway} redirects, ${fetched.length} followed`
-        await annotate(`conformance over ${engine.name}, ${helped} ${how}: ${summary}; ${redirects}`, remark)
+        await annotate(`conformance over ${engine.name}, ${by} ${how}: ${summary}; ${redirects}`, remark)
         expect(outcome).toMatchObject({ failures: [], rest: {} })
         expect(totals).toMatchObject({ FAIL: 0, Error: 0, Skip: 0, Disabled: 0, Pass: totals.Total })
         expect(totals.Total).toBeGreaterThan(1000)
