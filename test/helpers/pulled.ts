@@ -33,7 +33,10 @@ const inLayout: Check = async (_person, _from, folder, { sent }) =>
 const checks = {
   docker: inspected('image', 'inspect', '--format', '{{json .RootFS.Layers}}'),
   podman: inspected('image', 'inspect', '--format', '{{json .RootFS.Layers}}'),
-  buildah: inspected('inspect', '--format', '{{json .OCIv1.RootFS.DiffIDs}}'),
+  buildah: async (person, from, _, { unpacked }) => {
+    const told = JSON.parse(await person.done(['inspect', '--type=image', from]))
+    expect(told).toMatchObject({ OCIv1: { rootfs: { diff_ids: unpacked } } })
+  },
   skopeo: async (_person, _from, folder, { sent }) => {
     for (const each of sent) expect(digest(await readFile(`${folder}/${hexOf(each)}`))).toBe(each)
   },
