@@ -58,7 +58,7 @@ describeEngines(
           SLIPWAY_SPARSE: 'any',
           SLIPWAY_STORAGE_S3_REDIRECT: redirect,
         }
-        await using registry = await startServer({ env })
+        await using registry = await startServer({ env, startupMs: 60_000 })
         await using tap = await openTap(registry.host, { insteadSays: largeChunks })
         const asked = { OCI_DATA_SPARSE: 'true', ...credentials, ...unchecked }
         const outcome = await conform(tap.host, asked, boundMs)
