@@ -70,30 +70,29 @@ export function folderListing(root: string): (prefix: string, options: ListOptio
     return (folder === '' ? names.filter(isKey) : names).sort(byBytes)
   }
 
-  /** Keys under `prefix` after `after`, in byte order: `folder` is the part of both that is settled, ending in "/". */
-  async function* walk(folder: string, prefix: string, after: string): AsyncGenerator<string> {
-    const names = await namesIn(folder)
-    const wanted = (name: string) => {
-      const key = folder + name
-      return key >= prefix && (key > after || (key.endsWith('/') && after.startsWith(key)))
-    }
-    for (let at = firstWhere(names, wanted); at < names.length; at++) {
-      const name = names[at] ?? ''
-      const key = folder + name
-      if (!key.startsWith(prefix)) return
-      if (name.endsWith('/')) yield* walk(key, prefix, after)
-      else yield key
-    }
-  }
-
   return async (prefix, { after = '', limit, signal }) => {
     const keys: string[] = []
-    const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1)
-    for await (const key of walk(folder, prefix, after)) {
+
+    /** Adds the keys below a folder, in byte order; true when there is one more than may be. */
+    async function gather(folder: string): Promise<boolean> {
+      const names = await namesIn(folder)
       signal.throwIfAborted()
-      if (keys.length === limit) return { keys, more: true }
-      keys.push(key)
+      const wanted = (name: string) => {
+        const key = folder + name
+        return key >= prefix && (key > after || (key.endsWith('/') && after.startsWith(key)))
+      }
+      for (let at = firstWhere(names, wanted); at < names.length; at++) {
+        const key = folder + (names[at] ?? '')
+        if (!key.startsWith(prefix)) return false
+        if (key.endsWith('/')) {
+          if (await gather(key)) return true
+        } else if (keys.length < limit) keys.push(key)
+        else return true
+      }
+      return false
     }
-    return { keys, more: false }
+
+    const more = await gather(prefix.slice(0, prefix.lastIndexOf('/') + 1))
+    return { keys, more }
   }
 }
