@@ -37,7 +37,7 @@ interface Found {
   readonly modifiedMs: number
 }
 
-export function s3Objects({ send, bucket, prefix, patience, at }: Requests): ObjectMethods {
+export function s3Objects({ send, bucket, prefix, patience, readers, at }: Requests): ObjectMethods {
   const { attempts, silenceMs } = patience
 
   async function find(
@@ -114,11 +114,18 @@ export function s3Objects({ send, bucket, prefix, patience, at }: Requests): Obj
 
     get: (key, { range, signal }) =>
       answered({ signal }, async () => {
-        const found = await find(key, { signal }, range)
-        if (!found) return undefined
-        const { stream: first, span, size } = found
-        const again = resumption(key, found, { signal })
-        return { size, stream: steady({ first, span, again, silenceMs }) }
+        await readers.enter({ signal })
+        let stream: Readable | undefined
+        try {
+          const found = await find(key, { signal }, range)
+          if (!found) return undefined
+          const { stream: first, span, size } = found
+          const again = resumption(key, found, { signal })
+          stream = steady({ first, span, again, silenceMs }).once('close', readers.leave)
+          return { size, stream }
+        } finally {
+          if (!stream) readers.leave()
+        }
       }),
 
     head: (key, io) =>

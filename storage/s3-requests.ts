@@ -4,6 +4,7 @@ import { Agent as HttpsAgent } from 'node:https'
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { RegistryError } from '../oci/errors.ts'
 import type { MutationOptions } from './object-store.ts'
+import { type Readers, readersOf } from './s3-readers.ts'
 
 export interface S3Settings {
   readonly bucket: string
@@ -27,7 +28,9 @@ export interface Patience {
 }
 
 export const usualPatience: Patience = { attempts: 4, connectMs: 5_000, silenceMs: 15_000 }
-const sockets = 256
+/** How much content may be on its way at once, and how many connections there are for that and everything else. */
+const mostReaders = 256
+const sockets = 2 * mostReaders
 
 /** Where a bucket is, and the way there. */
 export interface Requests {
@@ -36,6 +39,7 @@ export interface Requests {
   /** In front of every key: empty, or with a slash at its end. */
   readonly prefix: string
   readonly patience: Patience
+  readonly readers: Readers
   at(key: string): { readonly Bucket: string; readonly Key: string }
   /** What stands before the keys of objects in their addresses. */
   base(): Promise<string>
@@ -102,6 +106,7 @@ export function s3Requests(settings: S3Settings, patience: Patience): Requests {
     bucket,
     prefix,
     patience,
+    readers: readersOf(mostReaders, silenceMs),
     at: key => ({ Bucket: bucket, Key: prefix + key }),
     base: () => {
       known ??= baseOf(client, bucket).catch(error => {
