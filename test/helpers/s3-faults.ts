@@ -12,6 +12,10 @@ export type S3Fault =
   | { readonly kind: 'hang' }
   /** The store does it and answers, and the connection is reset in place of the answer. */
   | { readonly kind: 'loseAnswer' }
+  /** The store does it and answers, and the answer goes on so much later. */
+  | { readonly kind: 'lateAnswer'; readonly ms: number }
+  /** No answer; the store hears of it when it has answered the same request, sent again, and before that answer goes on. */
+  | { readonly kind: 'lateEffect' }
   /** An answer with its whole length in the head, and half of its body. */
   | { readonly kind: 'cutAnswer' }
 

@@ -134,6 +134,8 @@ const mishaps: Readonly<Record<string, { readonly fault: S3Fault; readonly times
   'an end in the middle of what is sent': { fault: { kind: 'cutRequest', storeSees: 'end' }, times: 1 },
   silence: { fault: { kind: 'hang' }, times: 1 },
   'an answer that is lost': { fault: { kind: 'loseAnswer' }, times: 1 },
+  'an answer that is late': { fault: { kind: 'lateAnswer', ms: 2 * patience.silenceMs }, times: 1 },
+  'an effect that is late': { fault: { kind: 'lateEffect' }, times: 1 },
   'an answer that breaks off': { fault: { kind: 'cutAnswer' }, times: 1 },
 }
 
@@ -147,6 +149,7 @@ describeEngines(it => {
         const injected = place.wire.inject(mishap, { times })
         expect(await act(place.bucket, before)).toEqual(expected)
         expect(injected.happened).toBe(times)
+        expect(place.wire.landed).toHaveLength(mishap.kind === 'lateEffect' ? 1 : 0)
       },
     )
 
