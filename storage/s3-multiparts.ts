@@ -15,7 +15,7 @@ import type { Io } from '../oci/io.ts'
 import { nonce } from '../oci/nonce.ts'
 import type { Bucket, MultipartId, Part } from './bucket.ts'
 import type { MutationOptions } from './object-store.ts'
-import { answered, attemptsOf, kindOf, unlessMissing } from './s3-faults.ts'
+import { answered, kindOf, unlessMissing } from './s3-faults.ts'
 import { base64Of, fenced, type Requests } from './s3-requests.ts'
 
 type MultipartMethods = Pick<
@@ -121,15 +121,16 @@ export function s3Multiparts({ send, bucket, prefix, at }: Requests): MultipartM
           ...(crc !== undefined && { ...fullObject, ChecksumCRC32: base64Of(crc) }),
         })
         const ours = etagOf(parts)
+        const tried = { doubtful: 0 }
         try {
-          const done = await send(fenced(command, options), { abortSignal: options.signal })
+          const done = await send(fenced(command, options, tried), { abortSignal: options.signal })
           // There are stores that say so of what was completed before, from whatever parts, and repeat what they were told.
           const etag = done.ChecksumCRC32 === undefined ? await etagAt(upload.key, options) : done.ETag
           return etag === ours || !(await followsParts(options))
         } catch (error) {
           if (kindOf(error) !== 'missing') throw error
           // An answer may have been lost on its way; or somebody else has completed it, with parts of his own.
-          return attemptsOf(error) > 1 && (await etagAt(upload.key, options)) === ours
+          return tried.doubtful > 0 && (await etagAt(upload.key, options)) === ours
         }
       }),
 

@@ -15,7 +15,7 @@ import type { ByteRange } from '../oci/ranges.ts'
 import type { Bucket } from './bucket.ts'
 import type { Condition, StoredRecord } from './object-store.ts'
 import { pause } from './record.ts'
-import { answered, attemptsOf, CutOff, kindOf, unlessMissing } from './s3-faults.ts'
+import { answered, CutOff, kindOf, unlessMissing } from './s3-faults.ts'
 import { base64Of, dateOf, fenced, type Requests } from './s3-requests.ts'
 import { steady } from './s3-steady.ts'
 
@@ -148,9 +148,12 @@ export function s3Objects({ send, bucket, prefix, patience, readers, at }: Reque
             ChecksumCRC32: base64Of(crc32(bytes)),
             ...headersOf(condition),
           })
+        const tried = { doubtful: 0 }
         for (let time = 1; ; time++)
           try {
-            const { ETag = '', $metadata } = await send(fenced(command(), options), { abortSignal: signal })
+            const { ETag = '', $metadata } = await send(fenced(command(), options, tried), {
+              abortSignal: signal,
+            })
             return { etag: ETag, modifiedMs: dateOf($metadata) }
           } catch (error) {
             const kind = kindOf(error)
@@ -161,7 +164,7 @@ export function s3Objects({ send, bucket, prefix, patience, readers, at }: Reque
             }
             if (!condition || (kind !== 'refused' && kind !== 'missing')) throw error
             // The answer to an earlier attempt may have been lost on its way: then it is ours that stands there.
-            const found = attemptsOf(error) > 1 ? await self.read(key, options) : undefined
+            const found = tried.doubtful > 0 ? await self.read(key, options) : undefined
             return found?.bytes.equals(bytes) ? found : undefined
           }
       }),

@@ -4,6 +4,7 @@ import { Agent as HttpsAgent } from 'node:https'
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { RegistryError } from '../oci/errors.ts'
 import type { MutationOptions } from './object-store.ts'
+import { mayBeDone } from './s3-faults.ts'
 import { type Readers, readersOf } from './s3-readers.ts'
 
 export interface S3Settings {
@@ -153,17 +154,29 @@ interface Stack {
   add(middleware: never, options: { step: 'finalizeRequest'; name: string; priority: 'low' }): void
 }
 
-/** Sends a mutation so that no attempt of it, however late, goes out after its deadline. */
+/** What became of the attempts at one mutation. */
+export interface Attempts {
+  /** Of how many nobody knows whether the store did them. */
+  doubtful: number
+}
+
+/** Sends a mutation so that no attempt of it, however late, goes out after its deadline; and counts those in doubt. */
 export function fenced<C extends { readonly middlewareStack: Stack }>(
   command: C,
   { deadlineMs }: Pick<MutationOptions, 'deadlineMs'>,
+  attempts: Attempts = { doubtful: 0 },
 ): C {
   const fence = (next: (args: unknown) => Promise<unknown>) => async (args: unknown) => {
     if (Date.now() > deadlineMs)
       throw new RegistryError('STORAGE_UNAVAILABLE', {
         message: 'the operation took too long and was given up',
       })
-    return next(args)
+    try {
+      return await next(args)
+    } catch (error) {
+      if (mayBeDone(error)) attempts.doubtful++
+      throw error
+    }
   }
   // Behind the signature, once for each attempt: the store refuses what was signed long ago.
   command.middlewareStack.add(fence as never, { step: 'finalizeRequest', name: 'fence', priority: 'low' })

@@ -176,6 +176,18 @@ describeEngines(it => {
     expect((await place.bucket.read('x/record', io))?.bytes.equals(bytes)).toBe(true)
   })
 
+  it('knows what it has written, whatever it is told of two attempts more', async ({ engine, bucket }) => {
+    await using place = await wired(engine, bucket)
+    const etag = await etagOf(place.direct)
+    const conflict = { ...slowDown, status: 409, code: 'ConditionalRequestConflict' } as const
+    const when = { when: ({ method }: { readonly method: string }) => method === 'PUT' }
+    place.wire.inject({ kind: 'loseAnswer' }, when)
+    place.wire.inject(conflict, when)
+    const written = await place.bucket.put('x/record', Buffer.from('ours'), soon({ ifMatch: etag }))
+    expect(written?.etag).toBe((await place.direct.read('x/record', io))?.etag)
+    expect(place.wire.requests.map(({ status }) => status)).toEqual([0, 409, 412, 200])
+  })
+
   it('sends nothing after the deadline, however often it has to try', async ({ engine, bucket }) => {
     await using place = await wired(engine, bucket)
     place.wire.inject({ kind: 'hang' }, { times: 1 })
