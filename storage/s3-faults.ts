@@ -52,6 +52,8 @@ export class CutOff extends Error {
   readonly code = 'ECONNRESET'
 }
 
+export const comeAgain = { 'Retry-After': '10' }
+
 /** Runs a task, and says in the registry's words why the store could not do it. */
 export async function answered<T>({ signal }: Io, task: () => Promise<T>): Promise<T> {
   try {
@@ -73,7 +75,7 @@ export async function answered<T>({ signal }: Io, task: () => Promise<T>): Promi
     throw new RegistryError('STORAGE_UNAVAILABLE', {
       message: `storage does not answer as it should now (${reason ?? nameOf(error)})`,
       cause: error,
-      headers: { 'Retry-After': '10' },
+      headers: comeAgain,
     })
   }
 }

@@ -13,9 +13,10 @@ import { RegistryError } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
 import type { ByteRange } from '../oci/ranges.ts'
 import type { Bucket } from './bucket.ts'
+import { mostApartMs } from './clocks.ts'
 import type { Condition, StoredRecord } from './object-store.ts'
 import { pause } from './record.ts'
-import { answered, CutOff, kindOf, unlessMissing } from './s3-faults.ts'
+import { answered, CutOff, comeAgain, kindOf, unlessMissing } from './s3-faults.ts'
 import { base64Of, dateOf, fenced, type Requests } from './s3-requests.ts'
 import { steady } from './s3-steady.ts'
 
@@ -148,6 +149,7 @@ export function s3Objects({ send, bucket, prefix, patience, readers, at }: Reque
             ChecksumCRC32: base64Of(crc32(bytes)),
             ...headersOf(condition),
           })
+        const beganMs = Date.now()
         const tried = { doubtful: 0 }
         for (let time = 1; ; time++)
           try {
@@ -163,9 +165,14 @@ export function s3Objects({ send, bucket, prefix, patience, readers, at }: Reque
               continue
             }
             if (!condition || (kind !== 'refused' && kind !== 'missing')) throw error
+            if (tried.doubtful === 0) return undefined
             // The answer to an earlier attempt may have been lost on its way: then it is ours that stands there.
-            const found = tried.doubtful > 0 ? await self.read(key, options) : undefined
-            return found?.bytes.equals(bytes) ? found : undefined
+            const found = await self.read(key, options)
+            if (found?.bytes.equals(bytes)) return found
+            if (found && found.modifiedMs < beganMs - mostApartMs) return undefined
+            // Or it stood there, and somebody has put another in its place: neither yes nor no is true for sure.
+            const message = 'an answer of storage was lost, and it cannot be told whether this was done'
+            throw new RegistryError('STORAGE_UNAVAILABLE', { message, cause: error, headers: comeAgain })
           }
       }),
 

@@ -1,6 +1,7 @@
 /** Content that is on its way from the store: so much at once, however slowly it is taken, that the rest never waits for it. */
 import { RegistryError } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
+import { comeAgain } from './s3-faults.ts'
 
 export interface Readers {
   /** Waits for a turn; fails where there is none in time. */
@@ -45,5 +46,5 @@ export function readersOf(most: number, waitMs: number): Readers {
 const tooMany = () =>
   new RegistryError('STORAGE_UNAVAILABLE', {
     message: 'too much is being read from storage at once',
-    headers: { 'Retry-After': '10' },
+    headers: comeAgain,
   })

@@ -1,11 +1,13 @@
 import { buffer } from 'node:stream/consumers'
-import { expect } from 'vitest'
+import { expect, onTestFinished, vi } from 'vitest'
 import type { Bucket, MultipartId, Part } from '../../storage/bucket.ts'
 import { s3Bucket } from '../../storage/s3-bucket.ts'
+import type { Patience } from '../../storage/s3-requests.ts'
 import { randomBytes } from '../helpers/images.ts'
 import { describeEngines, type S3Engine } from '../helpers/s3-engine.ts'
 import { internalError, type S3Fault, slowDown } from '../helpers/s3-faults.ts'
 import { type S3Proxy, startS3Proxy } from '../helpers/s3-proxy.ts'
+import { until } from '../helpers/until.ts'
 import { fault, io, soon } from '../helpers/waiting.ts'
 
 const patience = { attempts: 3, connectMs: 500, silenceMs: 400 }
@@ -15,11 +17,12 @@ const bytes = randomBytes('fault', 200_000)
 async function wired(
   engine: S3Engine,
   bucket: string,
+  patient: Patience = patience,
 ): Promise<AsyncDisposable & { wire: S3Proxy; direct: Bucket; bucket: Bucket }> {
   const wire = await startS3Proxy(engine)
   const settings = { bucket, prefix: 'p', region: engine.region, pathStyle: true, credentials: engine }
   const direct = s3Bucket({ ...settings, endpoint: engine.endpoint.href })
-  const through = s3Bucket({ ...settings, endpoint: wire.endpoint.href }, patience)
+  const through = s3Bucket({ ...settings, endpoint: wire.endpoint.href }, patient)
   return {
     wire,
     direct,
@@ -74,10 +77,14 @@ const stories: Readonly<Record<string, Story>> = {
       return etag
     },
     act: async (bucket, etag) => [
-      await bucket.put('x/record', Buffer.from('ours'), soon({ ifMatch: String(etag) })),
+      // Where an attempt may have been done: they may have replaced ours.
+      await bucket.put('x/record', Buffer.from('ours'), soon({ ifMatch: String(etag) })).then(
+        written => (written ? 'done' : 'refused'),
+        ({ fault: said }) => said,
+      ),
       (await bucket.read('x/record', io))?.bytes.toString(),
     ],
-    expected: [undefined, 'theirs'],
+    expected: [expect.toBeOneOf(['refused', 'STORAGE_UNAVAILABLE']), 'theirs'],
   },
   'a removal': {
     given: etagOf,
@@ -186,6 +193,40 @@ describeEngines(it => {
     const written = await place.bucket.put('x/record', Buffer.from('ours'), soon({ ifMatch: etag }))
     expect(written?.etag).toBe((await place.direct.read('x/record', io))?.etag)
     expect(place.wire.requests.map(({ status }) => status)).toEqual([0, 409, 412, 200])
+  })
+
+  it('says neither yes nor no of what it has written, and somebody else has replaced meanwhile', async ({
+    engine,
+    bucket,
+  }) => {
+    await using place = await wired(engine, bucket, { ...patience, silenceMs: 3_000 })
+    const etag = await etagOf(place.direct)
+    place.wire.inject({ kind: 'lateAnswer', ms: 60_000 })
+    const writing = place.bucket.put('x/record', Buffer.from('ours'), soon({ ifMatch: etag }))
+    const ended = writing.catch(({ fault: said }) => said)
+    await until('it has been done', async () => (await place.direct.read('x/record', io))?.etag !== etag)
+    const ours = (await place.direct.read('x/record', io))?.etag ?? ''
+    await place.direct.put('x/record', Buffer.from('theirs'), soon({ ifMatch: ours }))
+    expect(await ended).toBe('STORAGE_UNAVAILABLE')
+    expect(place.wire.requests.map(({ status }) => status)).toEqual([0, 412, 200])
+  })
+
+  it('says no of what it cannot have written, as something else has stood there for long', async ({
+    engine,
+    bucket,
+  }) => {
+    await using place = await wired(engine, bucket)
+    await etagOf(place.direct)
+    const laterMs = 10 * 60_000
+    const { now } = Date
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() + laterMs)
+    onTestFinished(() => clock.mockRestore())
+    place.wire.shiftDate(laterMs)
+    place.wire.inject({ kind: 'loseAnswer' })
+    expect(
+      await place.bucket.put('x/record', Buffer.from('ours'), soon({ ifMatch: '"other"' })),
+    ).toBeUndefined()
+    expect(place.wire.requests.map(({ status }) => status)).toEqual([0, 412, 200])
   })
 
   it('sends nothing after the deadline, however often it has to try', async ({ engine, bucket }) => {
