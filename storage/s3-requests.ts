@@ -17,6 +17,8 @@ export interface S3Settings {
   readonly pathStyle: boolean
   /** Otherwise those that the environment, a profile or the machine has, as the SDK finds them. */
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined
+  /** As if every request had been under way for so long already. */
+  readonly signedMsAgo?: number
 }
 
 /** How long a store may keep us waiting. */
@@ -62,7 +64,7 @@ export interface Signer {
 
 export function s3Requests(settings: S3Settings, patience: Patience): Requests {
   const { attempts, connectMs, silenceMs } = patience
-  const { bucket, endpoint, region, pathStyle, credentials } = settings
+  const { bucket, endpoint, region, pathStyle, credentials, signedMsAgo } = settings
   const prefix = settings.prefix ? `${settings.prefix}/` : ''
   const agents = { keepAlive: true, maxSockets: sockets }
   const client = new S3Client({
@@ -71,6 +73,7 @@ export function s3Requests(settings: S3Settings, patience: Patience): Requests {
     ...(endpoint !== undefined && { endpoint }),
     ...(credentials && { credentials }),
     maxAttempts: attempts,
+    ...(signedMsAgo !== undefined && { systemClockOffset: -signedMsAgo }),
     // What we have is compared in ways of our own; checksums of the SDK's choice break other stores than AWS.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',

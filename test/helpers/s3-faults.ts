@@ -33,6 +33,13 @@ export const slowDown: S3Fault = {
   message: 'Please reduce your request rate.',
 }
 
+export const accessDenied: S3Fault = {
+  kind: 'error',
+  status: 403,
+  code: 'AccessDenied',
+  message: 'Access Denied.',
+}
+
 export const errorXml = (code: string, message: string): string =>
   `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>${message}</Message>` +
   '<RequestId>0000000000000000</RequestId></Error>'
