@@ -54,6 +54,12 @@ export class CutOff extends Error {
 
 export const comeAgain = { 'Retry-After': '10' }
 
+export const goesRound = () =>
+  new RegistryError('STORAGE_UNAVAILABLE', {
+    message: 'storage says that a list goes on, but not from where',
+    headers: comeAgain,
+  })
+
 /** Runs a task, and says in the registry's words why the store could not do it. */
 export async function answered<T>({ signal }: Io, task: () => Promise<T>): Promise<T> {
   try {

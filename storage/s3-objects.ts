@@ -16,7 +16,7 @@ import type { Bucket } from './bucket.ts'
 import { mostApartMs } from './clocks.ts'
 import type { Condition, StoredRecord } from './object-store.ts'
 import { pause } from './record.ts'
-import { answered, CutOff, comeAgain, kindOf, unlessMissing } from './s3-faults.ts'
+import { answered, CutOff, comeAgain, goesRound, kindOf, unlessMissing } from './s3-faults.ts'
 import { base64Of, dateOf, fenced, type Requests } from './s3-requests.ts'
 import { steady } from './s3-steady.ts'
 
@@ -204,6 +204,8 @@ export function s3Objects({ send, bucket, prefix, patience, readers, at }: Reque
           key: Key.slice(prefix.length),
           size: Size,
         }))
+        // The next page begins behind the last entry of this one.
+        if (found.IsTruncated && entries.length === 0) throw goesRound()
         return { entries, more: found.IsTruncated === true }
       }),
   }
