@@ -1,5 +1,6 @@
 /** The adapter for a bucket: a key is an object's. What the bucket was found to keep, it is asked for; nothing else. */
 import { Readable } from 'node:stream'
+import { RegistryError } from '../oci/errors.ts'
 import type { Bucket, Guarantees } from './bucket.ts'
 import { emptiesOf } from './bucket-empties.ts'
 import { bucketUploads } from './bucket-uploads.ts'
@@ -134,7 +135,10 @@ export function bucketStore(
     async reserve() {},
 
     async check(io) {
-      await bucket.head(formatKey, io)
+      if ((await bucket.head(formatKey, io)) === undefined)
+        throw new RegistryError('STORAGE_UNAVAILABLE', {
+          message: `${formatKey} in the bucket is gone: restore it from a backup`,
+        })
     },
 
     async close() {

@@ -1,7 +1,8 @@
 /** A server whose bucket is behind a wire that fails: what its clients see, and that nothing is lost. */
 import { expect, onTestFinished } from 'vitest'
+import { formatKey } from '../../storage/layout.ts'
 import { content, fetched } from '../helpers/blob.ts'
-import { bucketVariables } from '../helpers/buckets.ts'
+import { bucketAt, bucketVariables } from '../helpers/buckets.ts'
 import { type Image, image } from '../helpers/images.ts'
 import { pullDigests, pushImage, type Repository } from '../helpers/push.ts'
 import { describeEngines, type S3Engine } from '../helpers/s3-engine.ts'
@@ -10,6 +11,7 @@ import { type S3Proxy, startS3Proxy } from '../helpers/s3-proxy.ts'
 import { startServer, type TestServer } from '../helpers/server.ts'
 import { pause, until } from '../helpers/until.ts'
 import { finishUrl, slowRequest, startUpload } from '../helpers/upload.ts'
+import { io, soon } from '../helpers/waiting.ts'
 
 const MiB = 1024 * 1024
 const always = { times: Number.POSITIVE_INFINITY }
@@ -148,6 +150,21 @@ describeEngines(
       await pushImage(repository, small('after'), 'after')
       for (const each of ['before', 'after'])
         expect((await pullDigests(repository, each)).top).toBe(small(each).descriptor.digest)
+    }, 60_000)
+
+    it('is not ready where the bucket is a registry no more', async ({ engine, bucket }) => {
+      const { ask, ready } = await wired(engine, bucket)
+      expect(await ready()).toBe(200)
+      const direct = bucketAt(engine, bucket)
+      const format = await direct.read(formatKey, io)
+      await direct.remove(formatKey, soon())
+      const answer = await ask('/readyz')
+      expect([answer.status, await answer.json()]).toEqual([
+        503,
+        { status: 'unavailable', storage: 'format.json in the bucket is gone: restore it from a backup' },
+      ])
+      await direct.put(formatKey, format?.bytes ?? Buffer.alloc(0), soon())
+      expect(await ready()).toBe(200)
     }, 60_000)
 
     it('answers though the store hangs once', async ({ engine, bucket }) => {
