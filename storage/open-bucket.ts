@@ -48,8 +48,10 @@ export async function lookIntoBucket(settings: S3Settings, name: string, io: Io)
 export async function inspectBucket(settings: S3Settings, name: string, io: Io): Promise<BucketState> {
   const seen = await lookIntoBucket(settings, name, io)
   if (seen.reason !== undefined) return seen
-  const bucket = s3Bucket(settings)
-  const aged = s3Bucket({ ...settings, signedMsAgo: agedMinutes * 60_000 }, { ...usualPatience, attempts: 1 })
+  // That the clocks are apart is one of the things to find out.
+  const patience = { ...usualPatience, apartMs: Number.POSITIVE_INFINITY }
+  const bucket = s3Bucket(settings, patience)
+  const aged = s3Bucket({ ...settings, signedMsAgo: agedMinutes * 60_000 }, { ...patience, attempts: 1 })
   try {
     const { guarantees: _, ...found } = await probeBucket(bucket, io, aged)
     return { ...seen, ...found }

@@ -26,7 +26,7 @@ type MultipartMethods = Pick<
 /** The checksum of a multipart upload is that of all its bytes, whatever parts they came in. */
 const fullObject = { ChecksumType: 'FULL_OBJECT' } as const
 
-export function s3Multiparts({ send, bucket, prefix, at }: Requests): MultipartMethods {
+export function s3Multiparts({ send, bucket, prefix, clock, at }: Requests): MultipartMethods {
   const atPart = ({ key, uploadId }: MultipartId) => ({ ...at(key), UploadId: uploadId })
 
   const etagAt = async (key: string, io: Io) =>
@@ -152,7 +152,7 @@ export function s3Multiparts({ send, bucket, prefix, at }: Requests): MultipartM
         const ours = etagOf(parts)
         const tried = { doubtful: 0 }
         try {
-          const done = await send(fenced(command, options, tried), { abortSignal: options.signal })
+          const done = await send(fenced(command, options, clock, tried), { abortSignal: options.signal })
           // There are stores that say so of what was completed before, from whatever parts, and repeat what they were told.
           const etag = done.ChecksumCRC32 === undefined ? await etagAt(upload.key, options) : done.ETag
           return etag === ours || !(await followsParts(options))

@@ -38,7 +38,7 @@ interface Found {
   readonly modifiedMs: number
 }
 
-export function s3Objects({ send, bucket, prefix, patience, readers, at }: Requests): ObjectMethods {
+export function s3Objects({ send, bucket, prefix, patience, readers, clock, at }: Requests): ObjectMethods {
   const { attempts, silenceMs } = patience
 
   async function find(
@@ -153,7 +153,7 @@ export function s3Objects({ send, bucket, prefix, patience, readers, at }: Reque
         const tried = { doubtful: 0 }
         for (let time = 1; ; time++)
           try {
-            const { ETag = '', $metadata } = await send(fenced(command(), options, tried), {
+            const { ETag = '', $metadata } = await send(fenced(command(), options, clock, tried), {
               abortSignal: signal,
             })
             return { etag: ETag, modifiedMs: dateOf($metadata) }
@@ -180,7 +180,7 @@ export function s3Objects({ send, bucket, prefix, patience, readers, at }: Reque
       answered(options, async () => {
         const command = new DeleteObjectCommand({ ...at(key), ...headersOf(options.condition) })
         try {
-          await send(fenced(command, options), { abortSignal: options.signal })
+          await send(fenced(command, options, clock), { abortSignal: options.signal })
           return true
         } catch (error) {
           const kind = kindOf(error)

@@ -104,7 +104,7 @@ export async function vanishing(
   const acknowledged: { readonly tag: string; readonly pushed: Image }[] = []
   const running = ['a', 'b', 'c'].map(who => traffic(repository, who, acknowledged, () => over))
   const stored = () => proxy.counts()['PUT object'] ?? 0
-  await until('some is stored', () => stored() > 30)
+  await until('some is stored', () => stored() > 60)
 
   const comeBack = await proxy.vanish()
   await until('it says that it is not ready', async () => (await ready()) === 503)
@@ -119,7 +119,7 @@ export async function vanishing(
   const backMs = performance.now()
   await until('it is ready again', async () => (await ready()) === 200)
   const readyMs = performance.now() - backMs
-  const after = stored() + 30
+  const after = stored() + 60
   await until('they push again', () => stored() > after, 20_000)
   over = true
   const troubles = (await Promise.all(running)).flat()

@@ -50,7 +50,7 @@ describeEngines(it => {
 
   it('is served from only if its clock is ours', async ({ engine, bucket: name, signal }) => {
     await using proxy = await startS3Proxy(engine)
-    const bucket = bucketAt(proxy, name)
+    const bucket = bucketAt(proxy, name, {}, { ...usualPatience, apartMs: Number.POSITIVE_INFINITY })
     for (const [shiftMs, found] of [
       [-180_000, /clock: 1[78]\d s behind ours/],
       [180_000, /clock: 1[78]\d s ahead of ours/],

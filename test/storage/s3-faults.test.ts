@@ -229,6 +229,35 @@ describeEngines(it => {
     expect(place.wire.requests.map(({ status }) => status)).toEqual([0, 412, 200])
   })
 
+  it.for([
+    [-180_000, /clock of storage is 1[78]\d s behind ours: set that of this machine by NTP$/],
+    [180_000, /clock of storage is 1[78]\d s ahead of ours: set that of this machine by NTP$/],
+  ] as const)(
+    'changes nothing while its clock is %d ms from ours',
+    async ([shiftMs, why], { engine, bucket }) => {
+      await using place = await wired(engine, bucket)
+      const etag = await etagOf(place.bucket)
+      const { id, part } = await begun(place.bucket)
+      place.wire.shiftDate(shiftMs)
+      const read = async () => (await place.bucket.read('x/record', io))?.etag
+      // It shows in what is read.
+      expect(await read()).toBe(etag)
+      const since = place.wire.requests.length
+      const refusal = { ...fault('STORAGE_UNAVAILABLE'), message: expect.stringMatching(why) }
+      const whole = { parts: part ? [part] : [], size: bytes.length, crc32: part?.crc32 }
+      for (const change of [
+        place.bucket.put('x/record', Buffer.from('new'), soon({ ifMatch: etag })),
+        place.bucket.remove('x/record', soon()),
+        place.bucket.completeMultipart(id, whole, soon()),
+      ])
+        await expect(change).rejects.toMatchObject(refusal)
+      expect(place.wire.requests.length).toBe(since)
+      place.wire.shiftDate(0)
+      expect(await read()).toBe(etag)
+      expect(await place.bucket.remove('x/record', soon())).toBe(true)
+    },
+  )
+
   it('sends nothing after the deadline, however often it has to try', async ({ engine, bucket }) => {
     await using place = await wired(engine, bucket)
     place.wire.inject({ kind: 'hang' }, { times: 1 })
