@@ -2,7 +2,7 @@
 import type { Io } from '../oci/io.ts'
 import type { Digest } from '../oci/names.ts'
 import { manifestKey, type Rid } from './layout.ts'
-import { encodeManifest, readManifest } from './manifest-records.ts'
+import { encodeManifest, type HeldManifest, readManifest } from './manifest-records.ts'
 import type { MutationOptions, ObjectStore } from './object-store.ts'
 import { inParallel } from './record.ts'
 import type { Referrers } from './referrers.ts'
@@ -52,8 +52,7 @@ export function manifestRemoval(store: ObjectStore, tags: Tags, referrers: Refer
     if (!(await readManifest(store, rid, digest, options))) await drop(rid, digest, left, by, options)
   }
 
-  return async (rid, digest, author, options) => {
-    const { by, guard, told } = author
+  return async (rid, digest, { by, guard, told }, options) => {
     const key = manifestKey(rid, digest)
     const ifMatch = (etag: string) => ({ ...options, condition: { ifMatch: etag } })
     const find = async (subject: Digest | undefined) => {
@@ -61,39 +60,31 @@ export function manifestRemoval(store: ObjectStore, tags: Tags, referrers: Refer
       for (const { tag } of traces.tags) guard?.({ tag, from: digest, to: undefined })
       return traces
     }
-    const take = async (traces: Traces) => {
-      for (const { tag } of traces.tags) told?.({ tag, from: digest, to: undefined })
-      await drop(rid, digest, traces, by, options)
+    const mark = async ({ header, record, bytes }: HeldManifest) => {
+      if (header.leaving) return record.etag
+      const leaving = encodeManifest({ ...header, leaving: true }, bytes)
+      return (await store.write(key, leaving, ifMatch(record.etag)))?.etag
     }
+
     for (;;) {
       const held = await readManifest(store, rid, digest, options)
       if (!held) {
         await forget(rid, digest, by, options)
         return false
       }
-      const before = await find(undefined)
-      const mark = (etag: string) => {
-        const leaving = encodeManifest({ ...held.header, leaving: true }, held.bytes)
-        return store.write(key, leaving, ifMatch(etag))
-      }
-      // Marked before the look: whoever points a tag to it that is not seen then sees the mark, and pushes it again.
-      const marked = await mark(held.record.etag)
-      if (!marked) continue
+      // What is refused is not marked either.
+      if (guard) await find(undefined)
+      const marked = await mark(held)
+      if (marked === undefined) continue
       await store.everybodySees?.(options)
-      const traces = await find(held.header.sub)
-      // Once more: what was found is of nobody who has pushed it since.
-      const still = await mark(marked.etag)
-      if (still) {
-        // What leads to it first: whoever dies in between leaves a manifest without a tag, and no tag without a manifest.
-        await take(traces)
-        if (await store.remove(key, ifMatch(still.etag))) return true
+      // What leads to it first: whoever dies in between leaves a manifest without a tag, and no tag without a manifest.
+      for (let left = await find(held.header.sub); leads(left); left = await find(held.header.sub)) {
+        for (const { tag } of left.tags) told?.({ tag, from: digest, to: undefined })
+        await drop(rid, digest, left, by, options)
       }
-      const since = await readManifest(store, rid, digest, options)
-      // Only touched, or another removes it too.
-      if (!since || since.header.leaving) continue
-      // It was pushed since, and stays; so do the tags that were.
-      await take(before)
-      return true
+      if (await store.remove(key, ifMatch(marked))) return true
     }
   }
 }
+
+const leads = ({ entry, tags }: Traces) => entry !== undefined || tags.length > 0

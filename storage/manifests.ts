@@ -16,7 +16,7 @@ import { manifestKey, type Rid } from './layout.ts'
 import { encodeManifest, type HeldManifest, heldManifest, readManifest } from './manifest-records.ts'
 import { manifestRemoval } from './manifest-removal.ts'
 import type { MutationOptions, ObjectStore, StoredRecord } from './object-store.ts'
-import { graceMs, inParallel, isFresh, operation, update } from './record.ts'
+import { graceMs, inParallel, isFresh, operation, pause, update } from './record.ts'
 import type { Referrers } from './referrers.ts'
 import type { ManifestPush, ManifestStore, TagCondition } from './registry.ts'
 import type { Repositories } from './repositories.ts'
@@ -30,6 +30,8 @@ export type Sparse = 'none' | 'index' | 'any'
  * are younger than an hour, so that nothing acknowledged on the strength of an earlier write is taken away.
  */
 const rewriteAfterMs = 30 * 60_000
+/** How long a manifest may be in the making of its delete, until whoever began that is given up. */
+const deletingMs = 30_000
 
 export function manifests(
   store: ObjectStore,
@@ -98,17 +100,44 @@ export function manifests(
     options: MutationOptions,
   ) {
     const header = { mt: manifest.mediaType, at: Date.now(), by: push.by, sub: manifest.subject }
+    let [isLeaving, hasWaited] = [false, false]
     const renewed = (record: StoredRecord | undefined) => {
       const held = record && heldManifest(record, digest)
       if (held && held.header.mt !== manifest.mediaType)
         throw new RegistryError('MANIFEST_INVALID', {
           message: `manifest is known as ${held.header.mt} already`,
         })
-      const isYoung = held && !held.header.leaving && Date.now() - held.record.modifiedMs < rewriteAfterMs
-      return isYoung ? undefined : encodeManifest(header, push.bytes)
+      isLeaving = held?.header.leaving === true
+      const isYoung = held && Date.now() - held.record.modifiedMs < rewriteAfterMs
+      return (isLeaving ? !hasWaited : isYoung) ? undefined : encodeManifest(header, push.bytes)
     }
-    const written = await update(store, manifestKey(rid, digest), renewed, options)
-    return written?.modifiedMs ?? Date.now()
+    for (;;) {
+      const written = await update(store, manifestKey(rid, digest), renewed, options)
+      if (written || !isLeaving) return written?.modifiedMs ?? Date.now()
+      await untilDeleted(rid, digest, options)
+      hasWaited = true
+    }
+  }
+
+  /** A manifest that nobody is deleting; waits for whoever is, but not for one that has died. */
+  async function untilDeleted(rid: Rid, digest: Digest, io: Io): Promise<HeldManifest | undefined> {
+    for (const giveUpMs = Date.now() + deletingMs; ; ) {
+      const held = await readManifest(store, rid, digest, io)
+      if (!held?.header.leaving) return held
+      if (Date.now() > giveUpMs) return undefined
+      await pause()
+      io.signal.throwIfAborted()
+    }
+  }
+
+  /**
+   * Whether a push is done. A delete that it meets comes after it, if it has taken all of its tags; or before, and then what
+   * they lead to must be there again.
+   */
+  async function isDone(rid: Rid, digest: Digest, targets: readonly Tag[], io: Io): Promise<boolean> {
+    if (await untilDeleted(rid, digest, io)) return true
+    const left = await inParallel(targets, 4, tag => tags.resolve(rid, tag, io))
+    return !left.includes(digest)
   }
 
   /** TAG_CHANGED, before anything is written. What names no tag is about the manifest itself. */
@@ -163,15 +192,10 @@ export function manifests(
         await confirmAll(rid, manifest, options)
         const { subject } = manifest
         if (subject) await referrers.add(rid, subject, manifest, { digest, size: push.bytes.length }, options)
-        await inParallel(targets, 4, tag =>
-          isPointed
-            ? tags.restore(rid, tag, digest, push, options)
-            : tags.point(rid, tag, digest, push, options),
-        )
+        if (!isPointed) await inParallel(targets, 4, tag => tags.point(rid, tag, digest, push, options))
         isPointed = true
         // Whoever deletes a manifest marks it and then looks for what leads to it: one of the two sees the other.
-        const held = await readManifest(store, rid, digest, options)
-        if (held && !held.header.leaving) return { digest, subject }
+        if (await isDone(rid, digest, targets, options)) return { digest, subject }
       }
     },
 

@@ -38,11 +38,6 @@ export interface Tags {
     push: TagAuthor & { readonly condition?: TagCondition | undefined },
     options: MutationOptions,
   ): Promise<void>
-  /**
-   * Points a tag to a manifest once more, so that whoever has found it before drops it no more; not one that somebody has
-   * pointed elsewhere since.
-   */
-  restore(rid: Rid, tag: Tag, to: Digest, author: TagAuthor, options: MutationOptions): Promise<void>
   /** TAG_CHANGED unless a tag is what it is said to be. */
   check(rid: Rid, tag: Tag, condition: TagCondition, io: Io): Promise<void>
   /** False if there is no such tag. */
@@ -101,14 +96,6 @@ export function tags(store: ObjectStore): Tags {
         return moved(tag, before, to, author)
       }
       await update(store, tagKey(rid, tag), pointed, options)
-    },
-
-    async restore(rid, tag, to, author, options) {
-      const restored = (found: StoredRecord | undefined) => {
-        const before = found && decodeRecord<TagRecord>(found)
-        return before && before.d !== to ? undefined : moved(tag, before, to, author)
-      }
-      await update(store, tagKey(rid, tag), restored, options)
     },
 
     async remove(rid, tag, { by, guard, told }, options) {

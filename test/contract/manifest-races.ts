@@ -1,14 +1,17 @@
 /** Pushes, reads and deletes of one manifest or tag that meet. */
-import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { ObjectStore } from '../../storage/object-store.ts'
 import type { Registry } from '../../storage/registry.ts'
 import { image } from '../helpers/images.ts'
 import { app, pushImage, pushManifest, registryOver, tag } from '../helpers/local-registry.ts'
+import { pause } from '../helpers/until.ts'
 import { fault, io } from '../helpers/waiting.ts'
 import type { AgingStore } from './blobs.ts'
 
 const single = image({ seed: 'manifest', layers: [100] })
 const latest = tag('latest')
+const unknown = fault('MANIFEST_UNKNOWN')
+const waiting = (ms: number) => pause(ms).then(() => 'waiting')
 const versions = [0, 1].map(at => image({ seed: `version ${at}`, layers: [] }))
 
 export function describeManifestRaces(name: string, open: () => Promise<AgingStore>): void {
@@ -53,9 +56,10 @@ export function describeManifestRaces(name: string, open: () => Promise<AgingSto
           }
           return written
         })
+        // It came before the delete.
         await pushManifest(registry, single, latest, { condition })
         expect((await read(latest)).digest).toBe(other.descriptor.digest)
-        expect((await read(single.descriptor.digest)).digest).toBe(single.descriptor.digest)
+        await expect(read(single.descriptor.digest)).rejects.toMatchObject(unknown)
         await registry.manifests.remove(app, latest, { by: 'me' }, io)
       }
     })
@@ -79,21 +83,46 @@ export function describeManifestRaces(name: string, open: () => Promise<AgingSto
         vi.restoreAllMocks()
       }
       await registry.manifests.remove(app, single.descriptor.digest, { by: 'me' }, io)
-      await expect(read(single.descriptor.digest)).rejects.toMatchObject(fault('MANIFEST_UNKNOWN'))
+      await expect(read(single.descriptor.digest)).rejects.toMatchObject(unknown)
       expect((await registry.manifests.tags(app, { ...io, limit: 10 })).items).toEqual([])
     })
 
-    it('leaves of a manifest that is pushed while it is deleted what was pushed then', async () => {
+    it('keeps what is pushed by somebody who has waited for the end of a delete', async () => {
       await pushImage(registry, single, latest)
-      let waits = 0
+      let push: Promise<unknown> = Promise.resolve()
       store.everybodySees = async () => {
-        waits++
-        await pushManifest(registry, single, tag('aware'))
+        push = pushManifest(registry, single, tag('after'))
       }
       await registry.manifests.remove(app, single.descriptor.digest, { by: 'me' }, io)
-      expect((await read(tag('aware'))).digest).toBe(single.descriptor.digest)
-      expect((await registry.manifests.tags(app, { ...io, limit: 10 })).items).toEqual(['aware'])
-      expect(waits).toBe(1)
+      await push
+      expect((await read(tag('after'))).digest).toBe(single.descriptor.digest)
+      expect((await registry.manifests.tags(app, { ...io, limit: 10 })).items).toEqual(['after'])
+    })
+
+    it('does not wait for ever for somebody who died while deleting', async () => {
+      await pushImage(registry, single, latest)
+      const { remove } = store
+      vi.spyOn(store, 'remove').mockRejectedValue(new Error('cut off'))
+      const removal = registry.manifests.remove(app, single.descriptor.digest, { by: 'me' }, io)
+      await expect(removal).rejects.toThrow('cut off')
+      store.remove = remove
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() })
+      onTestFinished(() => void vi.useRealTimers())
+      const push = pushManifest(registry, single, tag('again'))
+      await expect(Promise.race([push, waiting(100)])).resolves.toBe('waiting')
+      vi.setSystemTime(Date.now() + 31_000)
+      await push
+      expect((await read(tag('again'))).digest).toBe(single.descriptor.digest)
+    })
+
+    it('ends for two who delete the same at once', async () => {
+      await pushImage(registry, single, latest)
+      const remove = () => registry.manifests.remove(app, single.descriptor.digest, { by: 'me' }, io)
+      const ends = await Promise.allSettled([remove(), pause(20).then(remove)])
+      for (const end of ends) if (end.status === 'rejected') expect(end.reason).toMatchObject(unknown)
+      expect(ends.map(({ status }) => status)).toContain('fulfilled')
+      await expect(read(single.descriptor.digest)).rejects.toMatchObject(unknown)
+      expect((await registry.manifests.tags(app, { ...io, limit: 10 })).items).toEqual([])
     })
   })
 }

@@ -174,6 +174,7 @@ export function describeManifests(name: string, open: () => Promise<AgingStore>)
         const { items } = await registry.manifests.tags(app, { ...io, limit: 10 })
         for (const each of items) expect((await read(each)).digest).toBe(single.descriptor.digest)
         if (ended) expect([steps, items]).toEqual([2, []])
+        else await registry.manifests.remove(app, single.descriptor.digest, { by: 'me' }, io)
       }
     })
 

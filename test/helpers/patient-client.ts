@@ -144,6 +144,7 @@ export function patientClient(): PatientClient {
     }
     let now = await begin(repository)
     if ('status' in now) return accepted(now, [])
+    let said = ''
     for (let time = 0; time < mostTries; time++) {
       const { url, size } = now
       const isLast = way === 'whole' || size === bytes.length
@@ -158,6 +159,7 @@ export function patientClient(): PatientClient {
           now = at(reply, url)
           continue
         }
+        said = `${reply.what} at ${size}: ${reply.status} ${reply.body}`
         if (![409, 416].includes(reply.status)) accepted(reply, [])
         await aMoment()
       }
@@ -166,7 +168,7 @@ export function patientClient(): PatientClient {
       if (found.size > 0) figures.resumed++
       now = found
     }
-    throw new GaveUp(`upload of ${digest}`)
+    throw new GaveUp(`upload of ${digest}, ${bytes.length} bytes: ${said}`)
   }
 
   return {
