@@ -34,7 +34,11 @@ export async function planServe(loaded: LoadedSettings): Promise<ServePlan> {
     storage,
     workers: workerCount(settings),
     access: accessText(settings, users),
-    faults: [...faults, ...storageFaults(storage, protections), ...(await listenFaults(settings, storage))],
+    faults: [
+      ...faults,
+      ...storageFaults(storage, protections, settings),
+      ...(await listenFaults(settings, storage)),
+    ],
   }
 }
 
@@ -103,9 +107,19 @@ export function protectionFaults(isLax: boolean, protections: readonly string[])
   ]
 }
 
-function storageFaults(storage: PlaceReport, protections: readonly string[]): string[] {
+function storageFaults(
+  storage: PlaceReport,
+  protections: readonly string[],
+  { storage: { s3 } }: Settings,
+): string[] {
   if (storage.reason !== undefined) return [storage.reason]
-  if (storage.kind === 'bucket') return protectionFaults(storage.tier === 'C', protections)
+  if (storage.kind === 'bucket')
+    return [
+      ...protectionFaults(storage.tier === 'C', protections),
+      ...(s3.redirect !== false && storage.noRedirect !== undefined
+        ? [`storage.s3.redirect: clients cannot be sent to ${storage.name}, which ${storage.noRedirect}`]
+        : []),
+    ]
   if (storage.writable || storage.ownerPid !== undefined) return []
   const want = storage.state === 'absent' ? 'cannot be made' : 'cannot be written to'
   return [`data folder ${storage.path} ${want}: give it to this user, or name another with --data`]

@@ -3,8 +3,8 @@ import { codeOf } from '../oci/errors.ts'
 import type { Bucket } from './bucket.ts'
 import type { MutationOptions } from './object-store.ts'
 
-/** What cannot be had where a check fails: the whole service, one of the guarantees, or nothing. */
-export type Decides = 'service' | 'conditionalWrite' | 'conditionalRemove' | 'nothing'
+/** What cannot be had where a check fails: the whole service, one of the guarantees, clients that are sent to it, or nothing. */
+export type Decides = 'service' | 'conditionalWrite' | 'conditionalRemove' | 'redirect' | 'nothing'
 
 export interface Answer {
   readonly found: string

@@ -1,14 +1,11 @@
 /** What a bucket must do with single objects, or had better do. */
 import { buffer } from 'node:stream/consumers'
 import { type Bench, type Check, no, yes } from './bucket-check.ts'
+import { aheadMs, apartText, mostApartMs } from './clocks.ts'
 import type { Condition, Written } from './object-store.ts'
 
 const rivals = 8
 const rounds = 3
-/** Records move at most so far from the time that we think it is. */
-const mostSkewMs = 120_000
-/** Date has whole seconds. */
-const dateStepMs = 1_000
 
 const isWritten = (written: Written) => written !== undefined
 const bytesOf = (text: string) => Buffer.from(text)
@@ -190,11 +187,9 @@ export const objectChecks: readonly Check[] = [
       const before = Date.now()
       const theirs = (await bucket.put(`${prefix}time`, bytesOf('1'), options))?.modifiedMs ?? 0
       const after = Date.now()
-      const late = Math.max(0, before - dateStepMs - theirs)
-      const early = Math.max(0, theirs - after)
-      const found = `${Math.round(Math.max(late, early) / 1000)} s ${late > 0 ? 'behind ours' : 'ahead of ours'}`
-      if (late === 0 && early === 0) return { found: 'shows our time', ok: true }
-      return { found, ok: Math.max(late, early) <= mostSkewMs }
+      const apartMs = aheadMs(before, theirs, after)
+      if (apartMs === 0) return { found: 'shows our time', ok: true }
+      return { found: apartText(apartMs), ok: Math.abs(apartMs) <= mostApartMs }
     },
   },
   {

@@ -8,6 +8,7 @@ import type { Bucket, Guarantees } from './bucket.ts'
 import { type Check, type Decides, isUnsupported } from './bucket-check.ts'
 import { objectChecks, raceChecks } from './bucket-object-checks.ts'
 import { partChecks } from './bucket-part-checks.ts'
+import { addressCheck, ageCheck } from './bucket-wire-checks.ts'
 import { inParallel, operation } from './record.ts'
 
 export interface Finding {
@@ -23,6 +24,8 @@ export interface BucketReport {
   readonly findings: readonly Finding[]
   /** Why nothing can be kept in it. */
   readonly reason?: string
+  /** What is wrong with it for clients that are sent to it. */
+  readonly noRedirect?: string
 }
 
 /** How long looking may take, and tidying up after it. */
@@ -36,16 +39,23 @@ interface Judged extends Finding {
   readonly failed?: true
 }
 
-/** Fails only when the signal aborts: what goes wrong otherwise is a finding. */
-export function probeBucket(bucket: Bucket, io: Io): Promise<BucketReport> {
-  return probe(bucket, [...objectChecks, ...partChecks], io)
+/** Longer than a store takes a request after it was signed. */
+export const agedMinutes = 20
+
+/**
+ * Fails only when the signal aborts: what goes wrong otherwise is a finding. `aged`: the same bucket, by what signs as if
+ * it were `agedMinutes` ago, and tries once.
+ */
+export function probeBucket(bucket: Bucket, io: Io, aged?: Bucket): Promise<BucketReport> {
+  const ages = aged ? [ageCheck(aged, agedMinutes)] : []
+  return probe(bucket, [...objectChecks, ...partChecks, addressCheck, ...ages], io)
 }
 
 /** Only what conditions it keeps, which is a matter of small objects. */
 export function probeConditions(bucket: Bucket, io: Io): Promise<BucketReport> {
   return probe(
     bucket,
-    objectChecks.filter(({ decides }) => decides !== 'service' && decides !== 'nothing'),
+    objectChecks.filter(({ decides }) => decides === 'conditionalWrite' || decides === 'conditionalRemove'),
     io,
   )
 }
@@ -62,7 +72,7 @@ async function probe(bucket: Bucket, checks: readonly Check[], { signal }: Io): 
       const found = io.signal.aborted ? `no end of it within ${patienceMs / 1000} s` : messageOf(error)
       // What a store cannot do is known then. Anything else may be different the next time, and nothing follows from it.
       if (isUnsupported(error)) return { name, decides, found, ok: false }
-      return { name, decides: 'service', found, ok: false, failed: true }
+      return { name, decides: decides === 'redirect' ? 'nothing' : 'service', found, ok: false, failed: true }
     }
   }
   try {
@@ -86,10 +96,12 @@ function reportOf(judged: readonly Judged[]): BucketReport {
       .filter(({ decides, ok }) => !ok && decides === 'service')
       .map(({ name, found, failed }) => (failed ? found : `${name}: ${found}`)),
   )
+  const refusal = judged.find(({ decides, ok }) => !ok && decides === 'redirect')
   return {
     guarantees: { conditionalWrite, conditionalRemove },
     tier: conditionalRemove ? 'A' : conditionalWrite ? 'B' : 'C',
     findings: judged.map(({ name, found, ok }) => ({ name, found, ok })),
+    ...(refusal && { noRedirect: refusal.found }),
     ...(flaws.size > 0 && { reason: `the bucket cannot be used: ${[...flaws].join('; ')}` }),
   }
 }

@@ -1,6 +1,7 @@
 /** The adapter for a bucket: a key is an object's. What the bucket was found to keep, it is asked for; nothing else. */
 import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
+import { RegistryError } from '../oci/errors.ts'
 import type { Bucket, Guarantees } from './bucket.ts'
 import { bucketUploads } from './bucket-uploads.ts'
 import { voidsOf } from './bucket-voids.ts'
@@ -142,7 +143,10 @@ export function bucketStore(
     async reserve() {},
 
     async check(io) {
-      await bucket.head(formatKey, io)
+      if ((await bucket.head(formatKey, io)) === undefined)
+        throw new RegistryError('STORAGE_UNAVAILABLE', {
+          message: `${formatKey} in the bucket is gone: restore it from a backup`,
+        })
     },
 
     async close() {

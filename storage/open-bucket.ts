@@ -4,7 +4,7 @@ import { setFlagsFromString } from 'node:v8'
 import { RegistryError } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
 import type { Bucket, Guarantees } from './bucket.ts'
-import { probeBucket, probeConditions } from './bucket-probe.ts'
+import { agedMinutes, probeBucket, probeConditions } from './bucket-probe.ts'
 import { bucketStore } from './bucket-store.ts'
 import { type Format, isNewer, newFormat, parseFormat } from './format.ts'
 import { formatKey } from './layout.ts'
@@ -14,7 +14,7 @@ import type { BucketState } from './place.ts'
 import { operation } from './record.ts'
 import { s3Bucket } from './s3-bucket.ts'
 import { whyUnusable } from './s3-remedies.ts'
-import type { S3Settings } from './s3-requests.ts'
+import { type S3Settings, usualPatience } from './s3-requests.ts'
 
 export interface OpenBucket {
   readonly store: ObjectStore
@@ -50,14 +50,18 @@ export async function lookIntoBucket(settings: S3Settings, name: string, io: Io)
 export async function inspectBucket(settings: S3Settings, name: string, io: Io): Promise<BucketState> {
   const seen = await lookIntoBucket(settings, name, io)
   if (seen.reason !== undefined) return seen
-  const bucket = s3Bucket(settings)
+  // That the clocks are apart is one of the things to find out.
+  const patience = { ...usualPatience, apartMs: Number.POSITIVE_INFINITY }
+  const bucket = s3Bucket(settings, patience)
+  const aged = s3Bucket({ ...settings, signedMsAgo: agedMinutes * 60_000 }, { ...patience, attempts: 1 })
   try {
-    const { tier, findings, reason } = await probeBucket(bucket, io)
-    return { ...seen, tier, findings, ...(reason !== undefined && { reason }) }
+    const { guarantees: _, ...found } = await probeBucket(bucket, io, aged)
+    return { ...seen, ...found }
   } catch (error) {
     return { ...seen, state: 'unreachable', reason: whyUnusable(error, name, settings) }
   } finally {
     bucket.close()
+    aged.close()
   }
 }
 

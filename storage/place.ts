@@ -20,6 +20,8 @@ export interface BucketState {
   readonly tier?: 'A' | 'B' | 'C'
   /** What it was found to do. */
   readonly findings?: readonly Finding[]
+  /** What is wrong with it for clients that are sent to it. */
+  readonly noRedirect?: string
   /** Why the bucket cannot be served from, and what to do. */
   readonly reason?: string
 }

@@ -4,7 +4,7 @@ import type { Io } from '../oci/io.ts'
 
 /** The SDK's errors that come from an answer of the store, and those of requests that it sent several times. */
 interface Answered extends Error {
-  readonly $metadata: { readonly httpStatusCode?: number; readonly attempts?: number }
+  readonly $metadata: { readonly httpStatusCode?: number }
 }
 
 const isAnswered = (error: unknown): error is Answered =>
@@ -36,7 +36,12 @@ const kinds: Readonly<Record<string, Kind>> = {
 const nameOf = (error: unknown) => (error instanceof Error ? error.name : '')
 export const kindOf = (error: unknown): Kind =>
   kinds[nameOf(error)] ?? (isAnswered(error) && error.$metadata.httpStatusCode === 412 ? 'refused' : 'other')
-export const attemptsOf = (error: unknown) => (isAnswered(error) ? (error.$metadata.attempts ?? 1) : 1)
+
+/** Of an attempt: unless the store has refused it, or wanted to be left alone, it may have done all of it. */
+export function mayBeDone(error: unknown): boolean {
+  const { httpStatusCode = 0 } = isAnswered(error) ? error.$metadata : {}
+  return httpStatusCode !== 503 && (httpStatusCode < 400 || httpStatusCode >= 500)
+}
 
 export function unlessMissing(error: unknown): undefined {
   if (kindOf(error) !== 'missing') throw error
@@ -46,6 +51,14 @@ export function unlessMissing(error: unknown): undefined {
 export class CutOff extends Error {
   readonly code = 'ECONNRESET'
 }
+
+export const comeAgain = { 'Retry-After': '10' }
+
+export const goesRound = () =>
+  new RegistryError('STORAGE_UNAVAILABLE', {
+    message: 'storage says that a list goes on, but not from where',
+    headers: comeAgain,
+  })
 
 /** Runs a task, and says in the registry's words why the store could not do it. */
 export async function answered<T>({ signal }: Io, task: () => Promise<T>): Promise<T> {
@@ -68,7 +81,7 @@ export async function answered<T>({ signal }: Io, task: () => Promise<T>): Promi
     throw new RegistryError('STORAGE_UNAVAILABLE', {
       message: `storage does not answer as it should now (${reason ?? nameOf(error)})`,
       cause: error,
-      headers: { 'Retry-After': '10' },
+      headers: comeAgain,
     })
   }
 }

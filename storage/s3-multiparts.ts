@@ -13,9 +13,9 @@ import {
 } from '@aws-sdk/client-s3'
 import type { Io } from '../oci/io.ts'
 import { nonce } from '../oci/nonce.ts'
-import type { Bucket, MultipartId, Part } from './bucket.ts'
+import type { Bucket, MultipartId, OpenMultipart, Part } from './bucket.ts'
 import type { MutationOptions } from './object-store.ts'
-import { answered, attemptsOf, kindOf, unlessMissing } from './s3-faults.ts'
+import { answered, goesRound, kindOf, unlessMissing } from './s3-faults.ts'
 import { base64Of, fenced, type Requests } from './s3-requests.ts'
 
 type MultipartMethods = Pick<
@@ -26,7 +26,7 @@ type MultipartMethods = Pick<
 /** The checksum of a multipart upload is that of all its bytes, whatever parts they came in. */
 const fullObject = { ChecksumType: 'FULL_OBJECT' } as const
 
-export function s3Multiparts({ send, bucket, prefix, at }: Requests): MultipartMethods {
+export function s3Multiparts({ send, bucket, prefix, clock, at }: Requests): MultipartMethods {
   const atPart = ({ key, uploadId }: MultipartId) => ({ ...at(key), UploadId: uploadId })
 
   const etagAt = async (key: string, io: Io) =>
@@ -56,6 +56,33 @@ export function s3Multiparts({ send, bucket, prefix, at }: Requests): MultipartM
     )
     await send(new DeleteObjectCommand(at(key)), { abortSignal: options.signal })
     return made.ETag === etagOf([part])
+  }
+
+  /** Whether open uploads are found by what their keys begin with: there are stores that find only whole keys. */
+  let byPrefix: boolean | undefined
+
+  async function listOpen(start: string, io: Io): Promise<OpenMultipart[]> {
+    const open: OpenMultipart[] = []
+    for (let from: { readonly KeyMarker?: string; readonly UploadIdMarker?: string } = {}; ; ) {
+      const command = new ListMultipartUploadsCommand({
+        Bucket: bucket,
+        ...(start !== '' && { Prefix: start }),
+        ...from,
+      })
+      const page = await send(command, { abortSignal: io.signal })
+      for (const { Key = '', UploadId = '', Initiated } of page.Uploads ?? [])
+        if (Key.startsWith(prefix))
+          open.push({
+            key: Key.slice(prefix.length),
+            uploadId: UploadId,
+            startedMs: Initiated?.getTime() ?? 0,
+          })
+      if (!page.IsTruncated) return open
+      const { NextKeyMarker: KeyMarker, NextUploadIdMarker: UploadIdMarker } = page
+      if (KeyMarker === undefined || (KeyMarker === from.KeyMarker && UploadIdMarker === from.UploadIdMarker))
+        throw goesRound()
+      from = { KeyMarker, ...(UploadIdMarker !== undefined && { UploadIdMarker }) }
+    }
   }
 
   const self: MultipartMethods = {
@@ -108,6 +135,8 @@ export function s3Multiparts({ send, bucket, prefix, at }: Requests): MultipartM
             })
           }
           if (!page.IsTruncated) return parts
+          // Markers are numbers, and parts come in their order.
+          if (!(Number(page.NextPartNumberMarker) > Number(marker ?? 0))) throw goesRound()
           marker = page.NextPartNumberMarker
         }
       }),
@@ -121,15 +150,16 @@ export function s3Multiparts({ send, bucket, prefix, at }: Requests): MultipartM
           ...(crc !== undefined && { ...fullObject, ChecksumCRC32: base64Of(crc) }),
         })
         const ours = etagOf(parts)
+        const tried = { doubtful: 0 }
         try {
-          const done = await send(fenced(command, options), { abortSignal: options.signal })
+          const done = await send(fenced(command, options, clock, tried), { abortSignal: options.signal })
           // There are stores that say so of what was completed before, from whatever parts, and repeat what they were told.
           const etag = done.ChecksumCRC32 === undefined ? await etagAt(upload.key, options) : done.ETag
           return etag === ours || !(await followsParts(options))
         } catch (error) {
           if (kindOf(error) !== 'missing') throw error
           // An answer may have been lost on its way; or somebody else has completed it, with parts of his own.
-          return attemptsOf(error) > 1 && (await etagAt(upload.key, options)) === ours
+          return tried.doubtful > 0 && (await etagAt(upload.key, options)) === ours
         }
       }),
 
@@ -142,22 +172,15 @@ export function s3Multiparts({ send, bucket, prefix, at }: Requests): MultipartM
 
     multiparts: (under, io) =>
       answered(io, async () => {
-        const open = []
-        for (let markers = {}; ; ) {
-          // Not by prefix: there are stores that find only whole keys by it.
-          const page = await send(new ListMultipartUploadsCommand({ Bucket: bucket, ...markers }), {
-            abortSignal: io.signal,
-          })
-          for (const { Key = '', UploadId = '', Initiated } of page.Uploads ?? [])
-            if (Key.startsWith(prefix + under))
-              open.push({
-                key: Key.slice(prefix.length),
-                uploadId: UploadId,
-                startedMs: Initiated?.getTime() ?? 0,
-              })
-          if (!page.IsTruncated) return open
-          markers = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker }
+        const start = prefix + under
+        if (start !== '' && byPrefix !== false) {
+          const found = await listOpen(start, io)
+          if (found.some(({ key }) => key !== under)) byPrefix = true
+          if (byPrefix) return found
         }
+        const found = (await listOpen('', io)).filter(({ key }) => key.startsWith(under))
+        if (start !== '' && found.length > 0) byPrefix = false
+        return found
       }),
   }
   return self

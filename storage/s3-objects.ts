@@ -13,9 +13,10 @@ import { RegistryError } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
 import type { ByteRange } from '../oci/ranges.ts'
 import type { Bucket } from './bucket.ts'
+import { mostApartMs } from './clocks.ts'
 import type { Condition, StoredRecord } from './object-store.ts'
 import { pause } from './record.ts'
-import { answered, attemptsOf, CutOff, kindOf, unlessMissing } from './s3-faults.ts'
+import { answered, CutOff, comeAgain, goesRound, kindOf, unlessMissing } from './s3-faults.ts'
 import { base64Of, dateOf, fenced, type Requests } from './s3-requests.ts'
 import { steady } from './s3-steady.ts'
 
@@ -37,7 +38,7 @@ interface Found {
   readonly modifiedMs: number
 }
 
-export function s3Objects({ send, bucket, prefix, patience, at }: Requests): ObjectMethods {
+export function s3Objects({ send, bucket, prefix, patience, readers, clock, at }: Requests): ObjectMethods {
   const { attempts, silenceMs } = patience
 
   async function find(
@@ -114,11 +115,18 @@ export function s3Objects({ send, bucket, prefix, patience, at }: Requests): Obj
 
     get: (key, { range, signal }) =>
       answered({ signal }, async () => {
-        const found = await find(key, { signal }, range)
-        if (!found) return undefined
-        const { stream: first, span, size } = found
-        const again = resumption(key, found, { signal })
-        return { size, stream: steady({ first, span, again, silenceMs }) }
+        await readers.enter({ signal })
+        let stream: Readable | undefined
+        try {
+          const found = await find(key, { signal }, range)
+          if (!found) return undefined
+          const { stream: first, span, size } = found
+          const again = resumption(key, found, { signal })
+          stream = steady({ first, span, again, silenceMs }).once('close', readers.leave)
+          return { size, stream }
+        } finally {
+          if (!stream) readers.leave()
+        }
       }),
 
     head: (key, io) =>
@@ -141,9 +149,13 @@ export function s3Objects({ send, bucket, prefix, patience, at }: Requests): Obj
             ChecksumCRC32: base64Of(crc32(bytes)),
             ...headersOf(condition),
           })
+        const beganMs = Date.now()
+        const tried = { doubtful: 0 }
         for (let time = 1; ; time++)
           try {
-            const { ETag = '', $metadata } = await send(fenced(command(), options), { abortSignal: signal })
+            const { ETag = '', $metadata } = await send(fenced(command(), options, clock, tried), {
+              abortSignal: signal,
+            })
             return { etag: ETag, modifiedMs: dateOf($metadata) }
           } catch (error) {
             const kind = kindOf(error)
@@ -153,9 +165,14 @@ export function s3Objects({ send, bucket, prefix, patience, at }: Requests): Obj
               continue
             }
             if (!condition || (kind !== 'refused' && kind !== 'missing')) throw error
+            if (tried.doubtful === 0) return undefined
             // The answer to an earlier attempt may have been lost on its way: then it is ours that stands there.
-            const found = attemptsOf(error) > 1 ? await self.read(key, options) : undefined
-            return found?.bytes.equals(bytes) ? found : undefined
+            const found = await self.read(key, options)
+            if (found?.bytes.equals(bytes)) return found
+            if (found && found.modifiedMs < beganMs - mostApartMs) return undefined
+            // Or it stood there, and somebody has put another in its place: neither yes nor no is true for sure.
+            const message = 'an answer of storage was lost, and it cannot be told whether this was done'
+            throw new RegistryError('STORAGE_UNAVAILABLE', { message, cause: error, headers: comeAgain })
           }
       }),
 
@@ -163,7 +180,7 @@ export function s3Objects({ send, bucket, prefix, patience, at }: Requests): Obj
       answered(options, async () => {
         const command = new DeleteObjectCommand({ ...at(key), ...headersOf(options.condition) })
         try {
-          await send(fenced(command, options), { abortSignal: options.signal })
+          await send(fenced(command, options, clock), { abortSignal: options.signal })
           return true
         } catch (error) {
           const kind = kindOf(error)
@@ -187,6 +204,8 @@ export function s3Objects({ send, bucket, prefix, patience, at }: Requests): Obj
           key: Key.slice(prefix.length),
           size: Size,
         }))
+        // The next page begins behind the last entry of this one.
+        if (found.IsTruncated && entries.length === 0) throw goesRound()
         return { entries, more: found.IsTruncated === true }
       }),
   }

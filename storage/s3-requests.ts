@@ -3,7 +3,10 @@ import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { RegistryError } from '../oci/errors.ts'
+import { aheadMs, apartText, mostApartMs } from './clocks.ts'
 import type { MutationOptions } from './object-store.ts'
+import { comeAgain, mayBeDone } from './s3-faults.ts'
+import { type Readers, readersOf } from './s3-readers.ts'
 
 export interface S3Settings {
   readonly bucket: string
@@ -15,6 +18,8 @@ export interface S3Settings {
   readonly pathStyle: boolean
   /** Otherwise those that the environment, a profile or the machine has, as the SDK finds them. */
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined
+  /** As if every request had been under way for so long already. */
+  readonly signedMsAgo?: number
 }
 
 /** How long a store may keep us waiting. */
@@ -24,10 +29,14 @@ export interface Patience {
   readonly connectMs: number
   /** How long a request or its answer may stand still. */
   readonly silenceMs: number
+  /** How far the store's clock may be from ours for anything to be changed; as far as a start allows, unless it is said. */
+  readonly apartMs?: number
 }
 
 export const usualPatience: Patience = { attempts: 4, connectMs: 5_000, silenceMs: 15_000 }
-const sockets = 256
+/** How much content may be on its way at once, and how many connections there are for that and everything else. */
+const mostReaders = 256
+const sockets = 2 * mostReaders
 
 /** Where a bucket is, and the way there. */
 export interface Requests {
@@ -36,6 +45,9 @@ export interface Requests {
   /** In front of every key: empty, or with a slash at its end. */
   readonly prefix: string
   readonly patience: Patience
+  readonly readers: Readers
+  /** How far the store's clock was ahead of ours when it answered last. */
+  readonly clock: { aheadMs: number; readonly mostMs: number }
   at(key: string): { readonly Bucket: string; readonly Key: string }
   /** What stands before the keys of objects in their addresses. */
   base(): Promise<string>
@@ -56,9 +68,10 @@ export interface Signer {
 }
 
 export function s3Requests(settings: S3Settings, patience: Patience): Requests {
-  const { attempts, connectMs, silenceMs } = patience
-  const { bucket, endpoint, region, pathStyle, credentials } = settings
+  const { attempts, connectMs, silenceMs, apartMs = mostApartMs } = patience
+  const { bucket, endpoint, region, pathStyle, credentials, signedMsAgo } = settings
   const prefix = settings.prefix ? `${settings.prefix}/` : ''
+  const clock = { aheadMs: 0, mostMs: apartMs }
   const agents = { keepAlive: true, maxSockets: sockets }
   const client = new S3Client({
     region,
@@ -66,6 +79,7 @@ export function s3Requests(settings: S3Settings, patience: Patience): Requests {
     ...(endpoint !== undefined && { endpoint }),
     ...(credentials && { credentials }),
     maxAttempts: attempts,
+    ...(signedMsAgo !== undefined && { systemClockOffset: -signedMsAgo }),
     // What we have is compared in ways of our own; checksums of the SDK's choice break other stores than AWS.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
@@ -87,8 +101,11 @@ export function s3Requests(settings: S3Settings, patience: Patience): Requests {
   )
   client.middlewareStack.add(
     next => async args => {
+      const beforeMs = Date.now()
       const result = await next(args)
       const { headers } = result.response as { headers: Record<string, string> }
+      const theirsMs = Date.parse(headers.date ?? '')
+      if (!Number.isNaN(theirsMs)) clock.aheadMs = aheadMs(beforeMs, theirsMs, Date.now())
       // Not Last-Modified: what is written has none in its answer.
       Object.assign((result.output as { $metadata: object }).$metadata, { date: headers.date })
       return result
@@ -102,6 +119,8 @@ export function s3Requests(settings: S3Settings, patience: Patience): Requests {
     bucket,
     prefix,
     patience,
+    readers: readersOf(mostReaders, silenceMs),
+    clock,
     at: key => ({ Bucket: bucket, Key: prefix + key }),
     base: () => {
       known ??= baseOf(client, bucket).catch(error => {
@@ -148,17 +167,38 @@ interface Stack {
   add(middleware: never, options: { step: 'finalizeRequest'; name: string; priority: 'low' }): void
 }
 
-/** Sends a mutation so that no attempt of it, however late, goes out after its deadline. */
+/** What became of the attempts at one mutation. */
+export interface Attempts {
+  /** Of how many nobody knows whether the store did them. */
+  doubtful: number
+}
+
+/**
+ * Sends a mutation so that no attempt of it, however late, goes out after its deadline, or while it cannot be told when that
+ * is; and counts those in doubt.
+ */
 export function fenced<C extends { readonly middlewareStack: Stack }>(
   command: C,
   { deadlineMs }: Pick<MutationOptions, 'deadlineMs'>,
+  clock: Requests['clock'],
+  attempts: Attempts = { doubtful: 0 },
 ): C {
   const fence = (next: (args: unknown) => Promise<unknown>) => async (args: unknown) => {
     if (Date.now() > deadlineMs)
       throw new RegistryError('STORAGE_UNAVAILABLE', {
         message: 'the operation took too long and was given up',
       })
-    return next(args)
+    if (Math.abs(clock.aheadMs) > clock.mostMs)
+      throw new RegistryError('STORAGE_UNAVAILABLE', {
+        message: `the clock of storage is ${apartText(clock.aheadMs)}: set that of this machine by NTP`,
+        headers: comeAgain,
+      })
+    try {
+      return await next(args)
+    } catch (error) {
+      if (mayBeDone(error)) attempts.doubtful++
+      throw error
+    }
   }
   // Behind the signature, once for each attempt: the store refuses what was signed long ago.
   command.middlewareStack.add(fence as never, { step: 'finalizeRequest', name: 'fence', priority: 'low' })

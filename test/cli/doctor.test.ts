@@ -1,8 +1,11 @@
 import { readdirSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { administered } from '../helpers/administered.ts'
+import { bucketVariables } from '../helpers/buckets.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { slipway } from '../helpers/program.ts'
 import { describeEngines } from '../helpers/s3-engine.ts'
+import { accessDenied } from '../helpers/s3-faults.ts'
 import { startS3Proxy } from '../helpers/s3-proxy.ts'
 import type { S3Place } from '../helpers/s3-requests.ts'
 
@@ -55,7 +58,36 @@ describeEngines(it => {
       found: `s3://${bucket}/p: tier ${isWhole ? 'A' : 'B'}`,
     })
     expect(found(stdout, 'remove if match').state).toBe(isWhole ? 'ok' : 'limited')
+    expect(found(stdout, 'address for clients').state).toBe('ok')
+    expect(found(stdout, 'requests signed 20 minutes ago').state).toBe('ok')
   })
+
+  it('says so when clients cannot be sent to it, and so does a start', async ({ engine, bucket }) => {
+    await using proxy = await startS3Proxy(engine)
+    proxy.inject(accessDenied, {
+      when: ({ query }) => query.has('X-Amz-Signature'),
+      times: Number.POSITIVE_INFINITY,
+    })
+    const what = 'answers 403 to who asks for all: set storage.s3.redirect to false'
+    const { status, stdout } = await doctor(proxy, bucket)
+    expect([status, found(stdout, 'address for clients')]).toEqual([
+      0,
+      { what: 'address for clients', state: 'limited', found: what },
+    ])
+    const { run } = administered(undefined, bucketVariables(proxy, bucket))
+    const [serve, check, without] = await Promise.all([
+      run('serve --listen 127.0.0.1:0'),
+      run('check --listen 127.0.0.1:0'),
+      administered(undefined, {
+        ...bucketVariables(proxy, bucket),
+        SLIPWAY_STORAGE_S3_REDIRECT: 'false',
+      }).run('check --listen 127.0.0.1:0'),
+    ])
+    const line = `storage.s3.redirect: clients cannot be sent to s3://${bucket}, which ${what}`
+    expect(serve).toEqual({ status: 1, stdout: '', stderr: `slipway: ${line}\n` })
+    expect([check.status, check.stdout]).toEqual([3, expect.stringContaining(`\n${line}\n`)])
+    expect(without.status).toBe(0)
+  }, 60_000)
 
   it('says so when a bucket keeps no conditions, or is not there', async ({ engine, bucket }) => {
     await using lax = await startS3Proxy(engine, { ignoresConditions: () => true })

@@ -7,17 +7,19 @@ import { RegistryError } from '../../oci/errors.ts'
 import type { Bucket, StoredPart } from '../../storage/bucket.ts'
 import type { Condition } from '../../storage/object-store.ts'
 import { s3Bucket } from '../../storage/s3-bucket.ts'
+import type { Patience, S3Settings } from '../../storage/s3-requests.ts'
 import type { S3Place } from './s3-requests.ts'
 
 /** A bucket of an engine, or of a wire to one, until the test ends. */
-export function bucketAt({ endpoint, region, accessKeyId, secretAccessKey }: S3Place, name: string): Bucket {
-  const bucket = s3Bucket({
-    bucket: name,
-    endpoint: endpoint.href,
-    region,
-    pathStyle: true,
-    credentials: { accessKeyId, secretAccessKey },
-  })
+export function bucketAt(
+  { endpoint, region, accessKeyId, secretAccessKey }: S3Place,
+  name: string,
+  more: Partial<S3Settings> = {},
+  patience?: Patience,
+): Bucket {
+  const settings = { bucket: name, endpoint: endpoint.href, region, pathStyle: true }
+  const credentials = { accessKeyId, secretAccessKey }
+  const bucket = s3Bucket({ ...settings, credentials, ...more }, patience)
   onTestFinished(() => bucket.close())
   return bucket
 }

@@ -12,6 +12,10 @@ export type S3Fault =
   | { readonly kind: 'hang' }
   /** The store does it and answers, and the connection is reset in place of the answer. */
   | { readonly kind: 'loseAnswer' }
+  /** The store does it and answers, and the answer goes on so much later. */
+  | { readonly kind: 'lateAnswer'; readonly ms: number }
+  /** No answer; the store hears of it when it has answered the same request, sent again, and before that answer goes on. */
+  | { readonly kind: 'lateEffect' }
   /** An answer with its whole length in the head, and half of its body. */
   | { readonly kind: 'cutAnswer' }
 
@@ -27,6 +31,13 @@ export const slowDown: S3Fault = {
   status: 503,
   code: 'SlowDown',
   message: 'Please reduce your request rate.',
+}
+
+export const accessDenied: S3Fault = {
+  kind: 'error',
+  status: 403,
+  code: 'AccessDenied',
+  message: 'Access Denied.',
 }
 
 export const errorXml = (code: string, message: string): string =>

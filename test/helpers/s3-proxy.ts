@@ -44,6 +44,8 @@ export interface S3Proxy extends S3Place, AsyncDisposable {
   /** How many requests wait for the end of their answers. */
   underWay(): number
   inject(fault: S3Fault, injection?: Injection): Injected
+  /** What the store has answered to requests that reached it late. */
+  readonly landed: readonly number[]
   /** How long each request waits before it goes on. */
   delay(ms: number): void
   /** How far the Date of answers is from what the store says. */
@@ -55,6 +57,8 @@ export interface S3Proxy extends S3Place, AsyncDisposable {
 export async function startS3Proxy(store: S3Place, options: S3ProxyOptions = {}): Promise<S3Proxy> {
   const { ignoresConditions = () => false } = options
   const requests: S3Passed[] = []
+  const landed: number[] = []
+  const held = new Map<string, () => Promise<void>>()
   const faults = faultQueue()
   const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY })
   let latencyMs = 0
@@ -88,6 +92,13 @@ export async function startS3Proxy(store: S3Place, options: S3ProxyOptions = {})
     if (fault?.kind === 'hang') return
     if (fault?.kind === 'resetAtOnce') return reset(incoming)
     if (fault?.kind === 'error') return refuse(incoming, outgoing, fault)
+    const target = `${incoming.method} ${incoming.url}`
+    if (fault?.kind === 'lateEffect') {
+      if (incoming.headers.expect !== undefined) outgoing.writeContinue()
+      const body = await buffer(incoming)
+      held.set(target, () => land(forward(incoming, passing), body))
+      return
+    }
 
     const forwarded = forward(incoming, passing)
     if (fault?.kind === 'cutRequest') {
@@ -106,6 +117,10 @@ export async function startS3Proxy(store: S3Place, options: S3ProxyOptions = {})
       for await (const _ of answer);
       return reset(incoming)
     }
+    const lands = held.get(target)
+    held.delete(target)
+    await lands?.()
+    if (fault?.kind === 'lateAnswer') await pause(fault.ms)
     outgoing.sendDate = false
     outgoing.writeHead(answer.statusCode ?? 502, redated(hopless(answer.rawHeaders), dateShiftMs))
     if (fault?.kind === 'cutAnswer') return await cutAnswer(answer, outgoing)
@@ -115,6 +130,14 @@ export async function startS3Proxy(store: S3Place, options: S3ProxyOptions = {})
     await pipeline(answer, outgoing)
     if (!forwarded.writableEnded) forwarded.destroy()
     if (!incoming.complete) incoming.resume()
+  }
+
+  async function land(late: ClientRequest, body: Buffer): Promise<void> {
+    const answered = once(late, 'response') as Promise<[IncomingMessage]>
+    late.end(body)
+    const [answer] = await answered
+    for await (const _ of answer);
+    landed.push(answer.statusCode ?? 0)
   }
 
   // Whatever fails on one side shows on the other as a connection that is reset.
@@ -160,6 +183,7 @@ export async function startS3Proxy(store: S3Place, options: S3ProxyOptions = {})
     connections: () => connections,
     underWay: () => underWay,
     inject: faults.inject,
+    landed,
     delay(ms) {
       latencyMs = ms
     },

@@ -2,13 +2,17 @@ import { setImmediate } from 'node:timers/promises'
 import { describe, expect, it as plainIt } from 'vitest'
 import { RegistryError } from '../../oci/errors.ts'
 import type { Bucket } from '../../storage/bucket.ts'
-import { type BucketReport, probeBucket } from '../../storage/bucket-probe.ts'
+import { agedMinutes, type BucketReport, probeBucket } from '../../storage/bucket-probe.ts'
+import { usualPatience } from '../../storage/s3-requests.ts'
 import { bucketAt, counted, memoryBucket } from '../helpers/buckets.ts'
 import { describeEngines } from '../helpers/s3-engine.ts'
+import { accessDenied, slowDown } from '../helpers/s3-faults.ts'
 import { startS3Proxy } from '../helpers/s3-proxy.ts'
+import type { S3WireRequest } from '../helpers/s3-wire.ts'
 
 const flaws = ({ findings }: BucketReport) => findings.filter(({ ok }) => !ok).map(({ name }) => name)
 const removal = 'remove if match'
+const old = `requests signed ${agedMinutes} minutes ago`
 const writes = ['put if absent, 8 at once', 'put if match, 8 at once', 'put if absent', 'put if match']
 
 async function expectTidy(bucket: Bucket, signal: AbortSignal): Promise<void> {
@@ -46,7 +50,7 @@ describeEngines(it => {
 
   it('is served from only if its clock is ours', async ({ engine, bucket: name, signal }) => {
     await using proxy = await startS3Proxy(engine)
-    const bucket = bucketAt(proxy, name)
+    const bucket = bucketAt(proxy, name, {}, { ...usualPatience, apartMs: Number.POSITIVE_INFINITY })
     for (const [shiftMs, found] of [
       [-180_000, /clock: 1[78]\d s behind ours/],
       [180_000, /clock: 1[78]\d s ahead of ours/],
@@ -62,6 +66,34 @@ describeEngines(it => {
       found: expect.stringMatching(/^[56]\d s ahead of ours$/),
       ok: true,
     })
+  })
+
+  it('tries out addresses as clients do, and requests that are old', async ({
+    engine,
+    bucket: name,
+    signal,
+  }) => {
+    await using proxy = await startS3Proxy(engine)
+    const bucket = bucketAt(proxy, name)
+    const looked = async () => {
+      // Once refused, it knows the right time.
+      const signed = { signedMsAgo: agedMinutes * 60_000 }
+      const aged = bucketAt(engine, name, signed, { ...usualPatience, attempts: 1 })
+      const { findings, noRedirect, reason } = await probeBucket(bucket, { signal }, aged)
+      const found = Object.fromEntries(findings.map(({ name, found }) => [name, found]))
+      return { address: found['address for clients'], aged: found[old], noRedirect, reason }
+    }
+    const right = { address: 'as it should be', aged: 'as it should be' }
+    expect(await looked()).toEqual(right)
+    const addresses = { when: ({ query }: S3WireRequest) => query.has('X-Amz-Signature'), times: 2 }
+    const denied = proxy.inject(accessDenied, addresses)
+    const refusal = 'answers 403 to who asks for all: set storage.s3.redirect to false'
+    expect(await looked()).toEqual({ ...right, address: refusal, noRedirect: refusal })
+    denied.stop()
+    // What may be otherwise the next time decides nothing.
+    proxy.inject(slowDown, addresses)
+    expect(await looked()).toEqual({ ...right, address: 'the store answers 503' })
+    await expectTidy(bucketAt(engine, name), signal)
   })
 
   it('says why it cannot be served from', async ({ engine, signal }) => {
@@ -214,6 +246,15 @@ describe('a bucket', () => {
     expect(flaws(report)).toEqual(['checksum of the whole'])
     expect(report).toMatchObject({ tier: 'A' })
     expect(report.reason).toBeUndefined()
+  })
+
+  plainIt('may take requests that are old, and is said to', async ({ signal }) => {
+    const bucket = memoryBucket()
+    const report = await probeBucket(bucket, { signal }, bucket)
+    expect(report.findings).toContainEqual({ name: old, found: 'are accepted', ok: false })
+    expect(report).toMatchObject({ tier: 'A' })
+    expect(report.reason).toBeUndefined()
+    await expectTidy(bucket, signal)
   })
 
   plainIt('is left as it was when the look at it is given up', async () => {

@@ -1,11 +1,13 @@
 import { buffer } from 'node:stream/consumers'
-import { expect } from 'vitest'
+import { expect, onTestFinished, vi } from 'vitest'
 import type { Bucket, MultipartId, Part } from '../../storage/bucket.ts'
 import { s3Bucket } from '../../storage/s3-bucket.ts'
+import type { Patience } from '../../storage/s3-requests.ts'
 import { randomBytes } from '../helpers/images.ts'
 import { describeEngines, type S3Engine } from '../helpers/s3-engine.ts'
 import { internalError, type S3Fault, slowDown } from '../helpers/s3-faults.ts'
 import { type S3Proxy, startS3Proxy } from '../helpers/s3-proxy.ts'
+import { until } from '../helpers/until.ts'
 import { fault, io, soon } from '../helpers/waiting.ts'
 
 const patience = { attempts: 3, connectMs: 500, silenceMs: 400 }
@@ -15,11 +17,12 @@ const bytes = randomBytes('fault', 200_000)
 async function wired(
   engine: S3Engine,
   bucket: string,
+  patient: Patience = patience,
 ): Promise<AsyncDisposable & { wire: S3Proxy; direct: Bucket; bucket: Bucket }> {
   const wire = await startS3Proxy(engine)
   const settings = { bucket, prefix: 'p', region: engine.region, pathStyle: true, credentials: engine }
   const direct = s3Bucket({ ...settings, endpoint: engine.endpoint.href })
-  const through = s3Bucket({ ...settings, endpoint: wire.endpoint.href }, patience)
+  const through = s3Bucket({ ...settings, endpoint: wire.endpoint.href }, patient)
   return {
     wire,
     direct,
@@ -74,10 +77,14 @@ const stories: Readonly<Record<string, Story>> = {
       return etag
     },
     act: async (bucket, etag) => [
-      await bucket.put('x/record', Buffer.from('ours'), soon({ ifMatch: String(etag) })),
+      // Where an attempt may have been done: they may have replaced ours.
+      await bucket.put('x/record', Buffer.from('ours'), soon({ ifMatch: String(etag) })).then(
+        written => (written ? 'done' : 'refused'),
+        ({ fault: said }) => said,
+      ),
       (await bucket.read('x/record', io))?.bytes.toString(),
     ],
-    expected: [undefined, 'theirs'],
+    expected: [expect.toBeOneOf(['refused', 'STORAGE_UNAVAILABLE']), 'theirs'],
   },
   'a removal': {
     given: etagOf,
@@ -134,6 +141,8 @@ const mishaps: Readonly<Record<string, { readonly fault: S3Fault; readonly times
   'an end in the middle of what is sent': { fault: { kind: 'cutRequest', storeSees: 'end' }, times: 1 },
   silence: { fault: { kind: 'hang' }, times: 1 },
   'an answer that is lost': { fault: { kind: 'loseAnswer' }, times: 1 },
+  'an answer that is late': { fault: { kind: 'lateAnswer', ms: 2 * patience.silenceMs }, times: 1 },
+  'an effect that is late': { fault: { kind: 'lateEffect' }, times: 1 },
   'an answer that breaks off': { fault: { kind: 'cutAnswer' }, times: 1 },
 }
 
@@ -147,6 +156,7 @@ describeEngines(it => {
         const injected = place.wire.inject(mishap, { times })
         expect(await act(place.bucket, before)).toEqual(expected)
         expect(injected.happened).toBe(times)
+        expect(place.wire.landed).toHaveLength(mishap.kind === 'lateEffect' ? 1 : 0)
       },
     )
 
@@ -172,6 +182,81 @@ describeEngines(it => {
     await comeBack()
     expect((await place.bucket.read('x/record', io))?.bytes.equals(bytes)).toBe(true)
   })
+
+  it('knows what it has written, whatever it is told of two attempts more', async ({ engine, bucket }) => {
+    await using place = await wired(engine, bucket)
+    const etag = await etagOf(place.direct)
+    const conflict = { ...slowDown, status: 409, code: 'ConditionalRequestConflict' } as const
+    const when = { when: ({ method }: { readonly method: string }) => method === 'PUT' }
+    place.wire.inject({ kind: 'loseAnswer' }, when)
+    place.wire.inject(conflict, when)
+    const written = await place.bucket.put('x/record', Buffer.from('ours'), soon({ ifMatch: etag }))
+    expect(written?.etag).toBe((await place.direct.read('x/record', io))?.etag)
+    expect(place.wire.requests.map(({ status }) => status)).toEqual([0, 409, 412, 200])
+  })
+
+  it('says neither yes nor no of what it has written, and somebody else has replaced meanwhile', async ({
+    engine,
+    bucket,
+  }) => {
+    await using place = await wired(engine, bucket, { ...patience, silenceMs: 3_000 })
+    const etag = await etagOf(place.direct)
+    place.wire.inject({ kind: 'lateAnswer', ms: 60_000 })
+    const writing = place.bucket.put('x/record', Buffer.from('ours'), soon({ ifMatch: etag }))
+    const ended = writing.catch(({ fault: said }) => said)
+    await until('it has been done', async () => (await place.direct.read('x/record', io))?.etag !== etag)
+    const ours = (await place.direct.read('x/record', io))?.etag ?? ''
+    await place.direct.put('x/record', Buffer.from('theirs'), soon({ ifMatch: ours }))
+    expect(await ended).toBe('STORAGE_UNAVAILABLE')
+    expect(place.wire.requests.map(({ status }) => status)).toEqual([0, 412, 200])
+  })
+
+  it('says no of what it cannot have written, as something else has stood there for long', async ({
+    engine,
+    bucket,
+  }) => {
+    await using place = await wired(engine, bucket)
+    await etagOf(place.direct)
+    const laterMs = 10 * 60_000
+    const { now } = Date
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() + laterMs)
+    onTestFinished(() => clock.mockRestore())
+    place.wire.shiftDate(laterMs)
+    place.wire.inject({ kind: 'loseAnswer' })
+    expect(
+      await place.bucket.put('x/record', Buffer.from('ours'), soon({ ifMatch: '"other"' })),
+    ).toBeUndefined()
+    expect(place.wire.requests.map(({ status }) => status)).toEqual([0, 412, 200])
+  })
+
+  it.for([
+    [-180_000, /clock of storage is 1[78]\d s behind ours: set that of this machine by NTP$/],
+    [180_000, /clock of storage is 1[78]\d s ahead of ours: set that of this machine by NTP$/],
+  ] as const)(
+    'changes nothing while its clock is %d ms from ours',
+    async ([shiftMs, why], { engine, bucket }) => {
+      await using place = await wired(engine, bucket)
+      const etag = await etagOf(place.bucket)
+      const { id, part } = await begun(place.bucket)
+      place.wire.shiftDate(shiftMs)
+      const read = async () => (await place.bucket.read('x/record', io))?.etag
+      // It shows in what is read.
+      expect(await read()).toBe(etag)
+      const since = place.wire.requests.length
+      const refusal = { ...fault('STORAGE_UNAVAILABLE'), message: expect.stringMatching(why) }
+      const whole = { parts: part ? [part] : [], size: bytes.length, crc32: part?.crc32 }
+      for (const change of [
+        place.bucket.put('x/record', Buffer.from('new'), soon({ ifMatch: etag })),
+        place.bucket.remove('x/record', soon()),
+        place.bucket.completeMultipart(id, whole, soon()),
+      ])
+        await expect(change).rejects.toMatchObject(refusal)
+      expect(place.wire.requests.length).toBe(since)
+      place.wire.shiftDate(0)
+      expect(await read()).toBe(etag)
+      expect(await place.bucket.remove('x/record', soon())).toBe(true)
+    },
+  )
 
   it('sends nothing after the deadline, however often it has to try', async ({ engine, bucket }) => {
     await using place = await wired(engine, bucket)

@@ -251,6 +251,35 @@ it('loses the answer to what has been done', async () => {
   expect(proxy.requests).toMatchObject([{ status: 0, fault: 'loseAnswer' }])
 })
 
+it('keeps back the answer to what has been done', async () => {
+  const { store, proxy, ask } = await wired()
+  proxy.inject({ kind: 'lateAnswer', ms: 60_000 })
+  const controller = new AbortController()
+  const { signal } = controller
+  const waiting = fetch(new URL('/bucket/k', proxy.endpoint), { method: 'PUT', body: 'hello', signal })
+  await until('it is done', () => store.seen.length === 1)
+  controller.abort()
+  await expect(waiting).rejects.toThrow('aborted')
+  proxy.inject({ kind: 'lateAnswer', ms: 10 })
+  expect((await ask('/bucket/k')).text).toBe('0123456789')
+})
+
+it('brings a request to the store when that has answered the next one', async () => {
+  const { store, proxy, ask } = await wired()
+  proxy.inject({ kind: 'lateEffect' })
+  const controller = new AbortController()
+  const { signal } = controller
+  const waiting = fetch(new URL('/bucket/k', proxy.endpoint), { method: 'PUT', body: 'first', signal })
+  await until('the request is there', () => proxy.requests.length === 1)
+  controller.abort()
+  await expect(waiting).rejects.toThrow('aborted')
+  await ask('/bucket/other', put('other'))
+  expect(proxy.landed).toEqual([])
+  expect((await ask('/bucket/k', put('second'))).status).toBe(200)
+  expect(store.seen.map(({ body }) => body)).toEqual(['other', 'second', 'first'])
+  expect(proxy.landed).toEqual([200])
+})
+
 it('cuts an answer in the middle', async () => {
   const { proxy } = await wired()
   proxy.inject({ kind: 'cutAnswer' })
