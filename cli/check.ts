@@ -98,7 +98,7 @@ function toText(plan: ServePlan): string {
     ['who may', plan.access],
     ...Object.entries(settingTexts).flatMap(([name, text]) => {
       const source = sources.get(name)
-      if (counts(name, storage)) return [[name, text(plan), source] as const]
+      if (counts(name, storage, source)) return [[name, text(plan), source] as const]
       return source === undefined ? [] : [[name, `not used with a ${storage.kind}`, source] as const]
     }),
   ]
@@ -123,9 +123,10 @@ function toText(plan: ServePlan): string {
 }
 
 /** Whether a setting means anything where things are kept. */
-function counts(name: string, { kind }: ServePlan['storage']): boolean {
+function counts(name: string, { kind }: ServePlan['storage'], source: string | undefined): boolean {
   if (kind === 'bucket') return name !== 'data' && name !== 'durability'
-  return name === 'storage.s3.bucket' || !name.startsWith('storage.s3.')
+  // A bucket that is set and not used is one that --data has replaced.
+  return !name.startsWith('storage.s3.') || (name === 'storage.s3.bucket' && source === undefined)
 }
 
 function verdict(storage: ServePlan['storage']): string {

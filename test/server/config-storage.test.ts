@@ -66,6 +66,31 @@ describe('a bucket', () => {
   })
 })
 
+describe('the flag of the folder', () => {
+  const folder = { kind: 'folder', path: '/srv/slipway', durability: 'full' }
+  const yaml = s3(
+    'bucket: registry, endpoint: "https://s3.acme.dev", access_key_id: key, secret_access_key_file: none',
+  )
+
+  it('is stronger than a bucket of the file or the environment', () => {
+    const flags = { data: '/srv/slipway' }
+    for (const given of [{ yaml }, { env: { SLIPWAY_STORAGE_S3_BUCKET: 'registry' } }]) {
+      expect(placeOf(load({ ...given, flags }).settings, {})).toEqual(folder)
+      expect(placeOf(load({ ...given }).settings, {})).toMatchObject({ kind: 'bucket' })
+    }
+    // Not so a folder from elsewhere, which is but a default that somebody wrote down.
+    expect(placeOf(load({ yaml, env: { SLIPWAY_DATA: '/srv/slipway' } }).settings, {})).toMatchObject({
+      kind: 'bucket',
+    })
+  })
+
+  it('is refused beside that of a bucket', () => {
+    expect(faults({ flags: { data: '/srv/slipway', storage: 's3://registry' } })).toEqual([
+      '--data: --storage is given too, and one place holds everything: leave one of them away',
+    ])
+  })
+})
+
 describe('an endpoint', () => {
   it.for<[given: string, endpoint: string]>([
     ['http://127.0.0.1:9000', 'http://127.0.0.1:9000'],
