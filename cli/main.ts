@@ -43,7 +43,8 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'say what this machine and the storage can do',
     details: [
       'Tries out what a registry needs: what the storage really keeps of what it promises, clocks, and what the kernel',
-      'does for us. One line for each: ok, limited, or missing. Ends with 3 where something is missing.',
+      'does for us. One line for each: ok, limited, or missing; one too for each fault of the settings. Ends with 3 where',
+      'something is missing or wrong.',
     ],
     options: { ...storeOptions, json: jsonOption },
     example: 'slipway doctor --storage s3://images/registry',

@@ -7,7 +7,7 @@ import { isOpen } from './access-settings.ts'
 import { hasTls, type LoadedSettings, type Settings, SettingsError, workerCount } from './config.ts'
 import { placeOf } from './config-sources.ts'
 import { listeningFaults, proxyDoubt } from './listening.ts'
-import { type NamedFiles, type ReadFiles, readNamedFiles } from './named-files.ts'
+import { type FileFault, type NamedFiles, type ReadFiles, readNamedFiles } from './named-files.ts'
 import { findBindFault } from './sockets.ts'
 import { placeOf as storagePlace } from './storage-place.ts'
 
@@ -23,10 +23,8 @@ export interface ServePlan extends LoadedSettings {
 
 export async function planServe(loaded: LoadedSettings): Promise<ServePlan> {
   const { settings } = loaded
-  const { files, faults, warnings, place, users, protections } = await examine(loaded)
-  const storage = await inspectPlace(place).catch(cause => {
-    throw new SettingsError([cause instanceof Error ? cause.message : String(cause)])
-  })
+  const { files, faults, warnings, storage, users, protections } = await survey(loaded)
+  if (storage === undefined) throw new SettingsError(faults)
   return {
     ...loaded,
     warnings,
@@ -38,6 +36,23 @@ export async function planServe(loaded: LoadedSettings): Promise<ServePlan> {
   }
 }
 
+export interface Surveyed extends Examined {
+  /** Undefined where a setting that says how to get there has a fault: nothing goes there by other credentials. */
+  readonly storage: PlaceReport | undefined
+}
+
+/** Looks at the settings, and then at the storage. Neither is blamed for what is wrong with the other. */
+export async function survey(loaded: LoadedSettings): Promise<Surveyed> {
+  const read = readNamedFiles(loaded, { before: undefined, nowMs: Date.now() })
+  if (placeFaults(read.faults).length > 0) return { ...judged(loaded, read, undefined), storage: undefined }
+  const place = storagePlace(loaded.settings, read.files)
+  const storage = await inspectPlace(place).catch(cause => {
+    throw new SettingsError([cause instanceof Error ? cause.message : String(cause)])
+  })
+  const stored = storage.reason === undefined ? await storedAccess(place) : undefined
+  return { ...judged(loaded, read, stored), storage }
+}
+
 /** What is kept there of people, machines and rules. Nothing where that cannot be read: who opens the place is told why. */
 async function storedAccess(place: Place): Promise<AccessState> {
   const record = await peekAt(place, accessKey('access')).catch(() => undefined)
@@ -47,7 +62,6 @@ async function storedAccess(place: Place): Promise<AccessState> {
 export interface Examined extends Omit<ReadFiles, 'faults'> {
   /** One line each. */
   readonly faults: readonly string[]
-  readonly place: Place
   /** Somebody is known there, or a rule is, which closes the registry to everybody else. */
   readonly users: boolean
   /** What the settings and the stored part protect, line by line. */
@@ -56,14 +70,22 @@ export interface Examined extends Omit<ReadFiles, 'faults'> {
 
 /** What can be said of settings without opening the storage. */
 export async function examine(loaded: LoadedSettings): Promise<Examined> {
-  const { settings, sources } = loaded
-  const { files, faults, warnings } = readNamedFiles(loaded, { before: undefined, nowMs: Date.now() })
-  const place = storagePlace(settings, files)
-  const stored = await storedAccess(place)
-  const users = stored.users.length + stored.robots.length + stored.rules.length > 0
+  const read = readNamedFiles(loaded, { before: undefined, nowMs: Date.now() })
+  if (placeFaults(read.faults).length > 0) return judged(loaded, read, undefined)
+  return judged(loaded, read, await storedAccess(storagePlace(loaded.settings, read.files)))
+}
+
+/** `stored`: undefined where nobody could look, for a reason that is a fault by itself. */
+function judged(
+  { settings, sources, warnings: doubtful }: LoadedSettings,
+  { files, faults, warnings }: ReadFiles,
+  stored: AccessState | undefined,
+): Examined {
+  const { users, robots, rules, protections } = stored ?? emptyState
+  const hasUsers = users.length + robots.length + rules.length > 0
   const listening = listeningFaults({
     addresses: settings.listen,
-    isOpen: isOpen(settings, users),
+    isOpen: stored !== undefined && isOpen(settings, hasUsers),
     tls: hasTls(settings),
     insecure: settings.insecure,
   }).map(fault => `${placeOf(sources.get('listen') ?? 'default', 'listen')}: ${fault}`)
@@ -72,11 +94,15 @@ export async function examine(loaded: LoadedSettings): Promise<Examined> {
   return {
     files,
     faults: [...faults.map(({ line }) => line), ...listening],
-    warnings: [...loaded.warnings, ...warnings, ...doubts],
-    place,
-    users,
-    protections: [...settings.protect, ...stored.protections.map(({ protection }) => protection)],
+    warnings: [...doubtful, ...warnings, ...doubts],
+    users: hasUsers,
+    protections: [...settings.protect, ...protections.map(({ protection }) => protection)],
   }
+}
+
+/** Of the faults of files, those that keep us from the storage. */
+export function placeFaults(faults: readonly FileFault[]): string[] {
+  return faults.filter(({ setting }) => setting.startsWith('storage.')).map(({ line }) => line)
 }
 
 /** Who may do what, in a few words. */
@@ -103,6 +129,7 @@ export function protectionFaults(isLax: boolean, protections: readonly string[])
   ]
 }
 
+/** Why nothing can be served from there. */
 function storageFaults(storage: PlaceReport, protections: readonly string[]): string[] {
   if (storage.reason !== undefined) return [storage.reason]
   if (storage.kind === 'bucket') return protectionFaults(storage.tier === 'C', protections)

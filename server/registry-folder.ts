@@ -9,6 +9,7 @@ import { accessDocuments } from './access-documents.ts'
 import { accessSettingsOf } from './access-settings.ts'
 import { type LoadedSettings, type Settings, SettingsError } from './config.ts'
 import { readNamedFiles } from './named-files.ts'
+import { placeFaults } from './plan.ts'
 import { placeOf } from './storage-place.ts'
 
 export interface RegistryFolder {
@@ -41,7 +42,7 @@ export async function openRegistryFolder(
 ): Promise<RegistryFolder> {
   const { settings, where, file } = loaded
   const { files, faults } = readNamedFiles(loaded, { before: undefined, nowMs: Date.now() })
-  const cannotOpen = faults.filter(({ setting }) => setting.startsWith('storage.s3')).map(({ line }) => line)
+  const cannotOpen = placeFaults(faults)
   if (cannotOpen.length > 0) throw new SettingsError(cannotOpen)
   const place = placeOf(settings, files)
   const unused = await unusedPlace(place)
