@@ -10,6 +10,7 @@ import { listeningFaults, proxyDoubt } from './listening.ts'
 import { type FileFault, type NamedFiles, type ReadFiles, readNamedFiles } from './named-files.ts'
 import { findBindFault } from './sockets.ts'
 import { placeOf as storagePlace } from './storage-place.ts'
+import { waitedFor } from './waiting.ts'
 
 export interface ServePlan extends LoadedSettings {
   readonly storage: PlaceReport
@@ -46,7 +47,7 @@ export async function survey(loaded: LoadedSettings): Promise<Surveyed> {
   const read = readNamedFiles(loaded, { before: undefined, nowMs: Date.now() })
   if (placeFaults(read.faults).length > 0) return { ...judged(loaded, read, undefined), storage: undefined }
   const place = storagePlace(loaded.settings, read.files)
-  const storage = await inspectPlace(place).catch(cause => {
+  const storage = await waitedFor(place, () => inspectPlace(place)).catch(cause => {
     throw new SettingsError([cause instanceof Error ? cause.message : String(cause)])
   })
   const stored = storage.reason === undefined ? await storedAccess(place) : undefined

@@ -11,6 +11,7 @@ import { type LoadedSettings, type Settings, SettingsError } from './config.ts'
 import { readNamedFiles } from './named-files.ts'
 import { placeFaults } from './plan.ts'
 import { placeOf } from './storage-place.ts'
+import { waitedFor } from './waiting.ts'
 
 export interface RegistryFolder {
   /** The folder or bucket that was made a registry for this; undefined where there was one. */
@@ -45,7 +46,7 @@ export async function openRegistryFolder(
   const cannotOpen = placeFaults(faults)
   if (cannotOpen.length > 0) throw new SettingsError(cannotOpen)
   const place = placeOf(settings, files)
-  const unused = await unusedPlace(place)
+  const unused = await waitedFor(place, () => unusedPlace(place))
   if (unused && which === 'existing')
     throw new Error(
       `there is no registry in ${unused.name}: ${unused.remedy}, or begin with slipway user add NAME --admin`,
@@ -78,6 +79,8 @@ async function unusedPlace(
   place: Place,
 ): Promise<{ readonly name: string; readonly remedy: string } | undefined> {
   const { state, ...report } = await lookAtPlace(place)
+  // What has not answered now need not be asked again for the same.
+  if (report.kind === 'bucket' && report.reason !== undefined) throw new Error(report.reason)
   if (state !== 'absent' && state !== 'empty') return undefined
   return report.kind === 'bucket'
     ? { name: report.name, remedy: 'name its bucket with --storage' }

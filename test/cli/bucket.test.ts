@@ -81,7 +81,11 @@ describeEngines(it => {
         `${accessKeyId}0`,
         `${at(bucket)} does not know the access key: see storage.s3.access_key_id`,
       ],
-      ['REGION', `${region}0`, `${at(bucket)} is not in the region ${region}0: see storage.s3.region`],
+      [
+        'REGION',
+        `${region}0`,
+        `${at(bucket)} is in the region ${region}, not in ${region}0: see storage.s3.region`,
+      ],
       [
         'ENDPOINT',
         'http://127.0.0.1:1',
@@ -90,7 +94,7 @@ describeEngines(it => {
       [
         'ENDPOINT',
         `https://${engine.endpoint.host}`,
-        `${at(bucket)} cannot be reached, as https://${engine.endpoint.host} does not answer (EPROTO): start it, or see storage.s3.endpoint`,
+        `${at(bucket)} cannot be reached, as https://${engine.endpoint.host} does not speak TLS (EPROTO): write http:// in storage.s3.endpoint, or name its port for TLS`,
       ],
     ]
     for (const [name, text, line] of cases) {

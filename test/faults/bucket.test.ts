@@ -86,6 +86,19 @@ async function traffic(repository: Repository, who: string, isOver: () => boolea
 
 describeEngines(
   it => {
+    it('says soon that it is not ready where the store takes requests and does not answer', async ({
+      engine,
+      bucket,
+    }) => {
+      const { proxy, ask } = await wired(engine, bucket)
+      proxy.inject({ kind: 'hang' }, always)
+      const answer = await ask('/readyz')
+      expect([answer.status, await answer.json()]).toEqual([
+        503,
+        { status: 'unavailable', storage: 'storage does not answer within 3 s' },
+      ])
+    })
+
     it('loses nothing when the store is away for seconds, and goes on by itself', async ({
       engine,
       bucket,
