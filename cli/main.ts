@@ -30,7 +30,7 @@ const commands: Readonly<Record<string, Command>> = {
     details: [
       'Reads the settings, looks at the storage and tries the addresses. Ends with 0, or with 3 when serve would',
       'refuse to start. A server that runs on the same folder is named and is no fault: settings can be checked',
-      'beside it.',
+      'beside it. On a bucket that is said of any registry that answers at an address of the settings.',
     ],
     options: { ...settingOptions, json: jsonOption },
     example: 'slipway check --config /etc/slipway/slipway.yaml',

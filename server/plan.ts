@@ -8,7 +8,8 @@ import { hasTls, type LoadedSettings, type Settings, SettingsError, workerCount 
 import { placeOf } from './config-sources.ts'
 import { listeningFaults, proxyDoubt } from './listening.ts'
 import { type FileFault, type NamedFiles, type ReadFiles, readNamedFiles } from './named-files.ts'
-import { findBindFault } from './sockets.ts'
+import { isRegistry } from './neighbour.ts'
+import { type BindFault, findBindFault } from './sockets.ts'
 import { placeOf as storagePlace } from './storage-place.ts'
 import { waitedFor } from './waiting.ts'
 
@@ -20,12 +21,18 @@ export interface ServePlan extends LoadedSettings {
   readonly files: NamedFiles
   /** Why `serve` would refuse, one line each. */
   readonly faults: readonly string[]
+  /**
+   * Addresses where a registry answers already, each with why `serve` would refuse as long as it does. A bucket does not say
+   * who serves it: this may be the server of it, or that of another.
+   */
+  readonly servedAt: readonly BindFault[]
 }
 
 export async function planServe(loaded: LoadedSettings): Promise<ServePlan> {
   const { settings } = loaded
   const { files, faults, warnings, storage, users, protections } = await survey(loaded)
   if (storage === undefined) throw new SettingsError(faults)
+  const listening = await listenFaults(settings, storage)
   return {
     ...loaded,
     warnings,
@@ -33,7 +40,8 @@ export async function planServe(loaded: LoadedSettings): Promise<ServePlan> {
     storage,
     workers: workerCount(settings),
     access: accessText(settings, users),
-    faults: [...faults, ...storageFaults(storage, protections), ...(await listenFaults(settings, storage))],
+    faults: [...faults, ...storageFaults(storage, protections), ...listening.faults],
+    servedAt: listening.servedAt,
   }
 }
 
@@ -114,11 +122,25 @@ export function accessText(settings: Settings, users: boolean): string {
   return 'delete ** signed-in: every user may pull, push and delete, as there is no rule'
 }
 
-/** What the server that has the folder holds is free when it ends. */
-async function listenFaults({ listen }: Settings, storage: PlaceReport): Promise<string[]> {
+/** What the server that has the folder holds is free when it ends; the same may be true of a server of the bucket. */
+async function listenFaults(
+  settings: Settings,
+  storage: PlaceReport,
+): Promise<{ readonly faults: readonly string[]; readonly servedAt: readonly BindFault[] }> {
   const isServed = storage.kind === 'folder' && storage.ownerPid !== undefined
-  const faults = await Promise.all(listen.map(findBindFault))
-  return faults.flatMap(fault => (fault && !(fault.inUse && isServed) ? [fault.text] : []))
+  const found = await Promise.all(
+    settings.listen.map(async address => {
+      const fault = await findBindFault(address)
+      if (!fault || (fault.inUse && isServed)) return []
+      const mayBeOurs =
+        fault.inUse && storage.kind === 'bucket' && (await isRegistry(address, hasTls(settings)))
+      return [{ fault, mayBeOurs }]
+    }),
+  )
+  const [ours, others] = [true, false].map(which =>
+    found.flat().flatMap(({ fault, mayBeOurs }) => (mayBeOurs === which ? [fault] : [])),
+  )
+  return { faults: (others ?? []).map(({ text }) => text), servedAt: ours ?? [] }
 }
 
 /** What protects relies on a change and the look before it being one: a store that cannot do that protects nothing. */

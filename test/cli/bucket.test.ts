@@ -11,6 +11,7 @@ import { primaryOf } from '../helpers/processes.ts'
 import { manifestStatus, pullDigests, pushImage } from '../helpers/push.ts'
 import { describeEngines } from '../helpers/s3-engine.ts'
 import { startS3Proxy } from '../helpers/s3-proxy.ts'
+import { scriptedServer } from '../helpers/scripted-server.ts'
 import { startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
 import { soon } from '../helpers/waiting.ts'
@@ -116,7 +117,7 @@ describeEngines(
   it => {
     it('administer a registry before there is a server, and beside it', async ({ engine, bucket }) => {
       const variables = bucketVariables(engine, `s3://${bucket}/team/registry`)
-      const { done } = administered(undefined, variables)
+      const { done, run } = administered(undefined, variables)
       const password = await done('user add root --admin')
       await done('robot add ci')
       const token = await done('token create --robot ci')
@@ -148,7 +149,22 @@ describeEngines(
       expect(await done('audit')).toMatch(/user\.add +user:alice/)
       expect(await done('audit verify')).toMatch(/^intact:/)
       expect(await done(`check ${anyPort}`)).toMatch(/^ok: serve would start$/m)
-      expect(address).toMatch(/^http:/)
+      const { host } = new URL(address)
+      expect(lastLines(await done(`check --listen ${host}`), 1)).toEqual([
+        `ok: a registry answers at ${host}, which may be that of this bucket; another serve would be refused until it ends`,
+      ])
+      const inUse = `${host} is in use: stop that server, or choose another with --listen`
+      expect(await run(`serve --listen ${host}`)).toEqual({
+        status: 1,
+        stdout: '',
+        stderr: `slipway: ${inUse}\n`,
+      })
+      await using stranger = await scriptedServer(() => ({ body: 'ok' }))
+      const check = await run(`check --listen ${stranger.host}`)
+      expect([check.status, lastLines(check.stdout, 2)]).toEqual([
+        3,
+        [inUse.replace(host, stranger.host), '1 fault: serve would refuse to start'],
+      ])
     }, 60_000)
 
     it('take the secret from a file', async ({ engine, bucket }) => {
