@@ -4,6 +4,7 @@ import { accessKey } from '../storage/layout.ts'
 import { inspectPlace, type Place, type PlaceReport, peekAt } from '../storage/place.ts'
 import { decodeRecord } from '../storage/record.ts'
 import { isOpen } from './access-settings.ts'
+import { bucketDoubts } from './bucket-doubts.ts'
 import { hasTls, type LoadedSettings, type Settings, SettingsError, workerCount } from './config.ts'
 import { placeOf } from './config-sources.ts'
 import { listeningFaults, proxyDoubt } from './listening.ts'
@@ -99,7 +100,10 @@ function judged(
     insecure: settings.insecure,
   }).map(fault => `${placeOf(sources.get('listen') ?? 'default', 'listen')}: ${fault}`)
   const doubt = proxyDoubt(settings)
-  const doubts = doubt === undefined ? [] : [`${placeOf(sources.get('url') ?? 'default', 'url')}: ${doubt}`]
+  const doubts = [
+    ...(doubt === undefined ? [] : [{ setting: 'url', text: doubt }]),
+    ...bucketDoubts(settings),
+  ].map(({ setting, text }) => `${placeOf(sources.get(setting) ?? 'default', setting)}: ${text}`)
   return {
     files,
     faults: [...faults.map(({ line }) => line), ...listening],

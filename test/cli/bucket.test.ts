@@ -57,6 +57,7 @@ describeEngines(it => {
         },
       },
     })
+    expect(json.warnings).toEqual([expect.stringMatching(/^default: url: a bucket may have many servers/)])
     expect((await seen.list('', { ...soon(), limit: 10 })).entries).toEqual([])
     await done('user add root --admin')
     expect(await done(`check ${anyPort}`)).toMatch(new RegExp(`^ +a registry; tier ${tier}$`, 'm'))
