@@ -33,7 +33,8 @@ export const storageSettings = {
               accepts: placeGrammar,
               does:
                 'The bucket that holds everything, instead of the folder. Any number of servers may use one bucket; what they ' +
-                'share is there alone. It must be there already, and nothing else may write below the prefix.',
+                'share is there alone. It must be there already, and nothing else may write below the prefix. What its user must be ' +
+                'permitted: docs/operating.md. --data on the command line means the folder all the same.',
               flag: 'storage',
             }),
           endpoint: z
@@ -86,11 +87,12 @@ export const storageSettings = {
             .register(about, {
               accepts: 'true, false or a list of networks, such as: 10.0.0.0/8, fd00::/8',
               does:
-                'true: a client that asks for a large blob is sent to the store for it, by an address that is good for ten minutes ' +
-                'at most; the bytes do not pass through here. Clients must reach the store by its endpoint then. false: ' +
-                'all get it from here. Networks: only the clients in them get it from here. Small blobs always come ' +
-                'from here, and so do all where the store is on the host that the client calls, or on one below it, and the ' +
-                'client has logged in: many would show the store their token.',
+                'true: a client that GETs a large blob is sent to the store for it, by an address that is good for ten minutes ' +
+                'at most; the bytes do not pass through here. Clients must reach the store by its endpoint then. false: nobody ' +
+                'is sent there, all get it from here. Networks: the clients in these networks are not sent there and get it ' +
+                'from here; all other clients are sent to the store. Small blobs always come from here, and HEAD is always answered ' +
+                'here. So are those who have logged in where the store is on the host that they call, or on one below it: many ' +
+                'would show the store their token.',
               reloadable: true,
             }),
         })
