@@ -1,8 +1,9 @@
 /** The adapter for a bucket: a key is an object's. What the bucket was found to keep, it is asked for; nothing else. */
+import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { Bucket, Guarantees } from './bucket.ts'
-import { emptiesOf } from './bucket-empties.ts'
 import { bucketUploads } from './bucket-uploads.ts'
+import { voidsOf } from './bucket-voids.ts'
 import { formatKey, mayBeOld } from './layout.ts'
 import type { Condition, MutationOptions, ObjectStore, StoredRecord, Written } from './object-store.ts'
 import type { PartBuffers } from './part-buffers.ts'
@@ -11,17 +12,22 @@ import { operationMs } from './record.ts'
 export interface BucketTimes {
   /** How long a record that was read is taken for what stands there still. */
   readonly trustedMs: number
-  /** How long an empty object stays. */
+  /** How long what says that there is nothing stays. */
   readonly restMs: number
 }
 
-const usualTimes: BucketTimes = { trustedMs: 2_000, restMs: operationMs }
+/** So long a store takes what was signed; no operation signs longer than it may take. */
+const signedMs = 15 * 60_000
+const usualTimes: BucketTimes = { trustedMs: 2_000, restMs: operationMs + signedMs + 60_000 }
 /** What clocks that count the same time may differ by. */
 const slackMs = 100
 
-/** An empty object says that there is no record, and none is written empty: a removal is a write under a condition. */
-const isEmpty = ({ bytes }: StoredRecord) => bytes.length === 0
-const nothing = Buffer.alloc(0)
+/**
+ * An object of just so many bytes says that there is no record, and no record has so many: a removal is a write under a
+ * condition. The bytes are random, so that what was meant for one removal means nothing to the next.
+ */
+const voidBytes = 23
+const isVoid = (size: number) => size === voidBytes
 
 /** Uploads keep aside here what is no content yet. */
 const isKey = (key: string) => !key.startsWith('u/')
@@ -35,10 +41,10 @@ export function bucketStore(
 ): ObjectStore {
   const { conditionalWrite, conditionalRemove } = guarantees
   const { trustedMs, restMs } = { ...usualTimes, ...times }
-  const empties = conditionalRemove ? emptiesOf(bucket, restMs) : undefined
+  const voids = conditionalRemove ? voidsOf(bucket, restMs) : undefined
 
   const holds = (found: StoredRecord | undefined, condition: Condition) =>
-    'ifAbsent' in condition ? !found || isEmpty(found) : found?.etag === condition.ifMatch
+    'ifAbsent' in condition ? !found || isVoid(found.bytes.length) : found?.etag === condition.ifMatch
 
   /** Compared first and written then: another may write in between, where the bucket cannot tell. */
   async function putAfterLook(
@@ -63,6 +69,7 @@ export function bucketStore(
   }
 
   async function write(key: string, bytes: Uint8Array, options: MutationOptions): Promise<Written> {
+    if (isVoid(bytes.length)) throw new TypeError(`no record has ${voidBytes} bytes`)
     const { condition } = options
     if (!condition) return bucket.put(key, bytes, options)
     if (!conditionalWrite) return putAfterLook(key, bytes, condition, options)
@@ -70,7 +77,7 @@ export function bucketStore(
       const written = await bucket.put(key, bytes, options)
       if (written || !('ifAbsent' in condition)) return written
       const found = await bucket.read(key, options)
-      if (found && !isEmpty(found)) return undefined
+      if (found && !isVoid(found.bytes.length)) return undefined
       const over = found && (await bucket.put(key, bytes, { ...options, condition: { ifMatch: found.etag } }))
       if (over) return over
     }
@@ -83,13 +90,14 @@ export function bucketStore(
 
     async read(key, io) {
       const found = await stamped(key, bucket.read(key, io))
-      return found && !isEmpty(found) ? found : undefined
+      return found && !isVoid(found.bytes.length) ? found : undefined
     },
 
     isCurrent: (_key, version) => performance.now() - Number(version) < trustedMs,
 
     write: (key, bytes, options) => stamped(key, write(key, bytes, options)),
 
+    // Also for somebody who has gone: what is deleted by half is worse.
     everybodySees: async () => {
       await new Promise(wake => setTimeout(wake, trustedMs + slackMs))
     },
@@ -98,13 +106,13 @@ export function bucketStore(
       const { condition, signal, deadlineMs } = options
       if (!condition) return bucket.remove(key, options)
       if ('ifAbsent' in condition) throw new TypeError('nothing can be removed if it is absent')
-      const emptied = conditionalWrite ? await bucket.put(key, nothing, options) : undefined
-      if (emptied) {
-        empties?.add(key, emptied.etag)
+      const removed = conditionalWrite ? await bucket.put(key, randomBytes(voidBytes), options) : undefined
+      if (removed) {
+        voids?.add(key, removed.etag)
         return true
       }
       const found = await bucket.read(key, options)
-      if (!found || isEmpty(found)) return true
+      if (!found || isVoid(found.bytes.length)) return true
       if (conditionalWrite || found.etag !== condition.ifMatch) return false
       return bucket.remove(key, { signal, deadlineMs })
     },
@@ -113,7 +121,7 @@ export function bucketStore(
       const keys: string[] = []
       for (let last = after ?? ''; ; ) {
         const page = await bucket.list(prefix, { signal, after: last, limit: limit + 1 - keys.length })
-        for (const { key, size } of page.entries) if (size > 0 && isKey(key)) keys.push(key)
+        for (const { key, size } of page.entries) if (!isVoid(size) && isKey(key)) keys.push(key)
         if (keys.length > limit) return { keys: keys.slice(0, limit), more: true }
         last = page.entries.at(-1)?.key ?? last
         if (!page.more) return { keys, more: false }
@@ -138,7 +146,7 @@ export function bucketStore(
     },
 
     async close() {
-      empties?.close()
+      voids?.close()
       bucket.close()
     },
   }

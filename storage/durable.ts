@@ -9,7 +9,6 @@ export const file = {
   close: promisify(fs.close),
   fstat: promisify<number, fs.Stats>(fs.fstat),
   fsync: promisify(fs.fsync),
-  ftruncate: promisify(fs.ftruncate),
   link: promisify(fs.link),
   mkdir: promisify<string, number, void>((path, mode, done) => fs.mkdir(path, mode, done)),
   readdir: promisify<string, fs.Dirent[]>((path, done) => fs.readdir(path, { withFileTypes: true }, done)),

@@ -15,7 +15,8 @@ type UploadMethods = Pick<
 
 /**
  * Uploads as growing files `u/<owner>/<id>`, which one rename makes content: the bytes stay where they were written.
- * A writer holds the upload's lock, so nothing is added to what somebody else is completing.
+ * A writer holds the upload's lock, so nothing is added to what somebody else is completing. No byte is ever written
+ * over, so what was known of the first ones stays true, whoever knows it.
  */
 export function folderUploads(root: string, folders: Folders, referee: Referee): UploadMethods {
   const pathOf = ({ owner, id }: Upload) => join(root, 'u', owner, id)
@@ -43,14 +44,6 @@ export function folderUploads(root: string, folders: Folders, referee: Referee):
     await marking.catch(() => {})
     await ifThere(file.unlink(pathOf(upload)))
     await marking.catch(() => markUsed(upload))
-  }
-
-  /** Empties an upload's file behind an offset, or refuses to go on from there. */
-  async function seek(fd: number, offset: number, replaces: boolean): Promise<void> {
-    const { size } = await file.fstat(fd)
-    if (size === offset) return
-    if (size < offset || !replaces) throw new RegistryError('UPLOAD_OUT_OF_ORDER')
-    await file.ftruncate(fd, offset)
   }
 
   async function holding<T>(upload: Upload, flags: number, act: (fd: number) => Promise<T>): Promise<T> {
@@ -81,7 +74,7 @@ export function folderUploads(root: string, folders: Folders, referee: Referee):
       return stat && { size: stat.size, modifiedMs: stat.mtimeMs }
     },
 
-    async append(upload, source, { offset, replaces = false, witness, signal, admit }) {
+    async append(upload, source, { offset, witness, signal, admit }) {
       const { O_RDWR, O_CREAT } = fs.constants
       if (offset === 0) {
         await admit?.()
@@ -89,7 +82,7 @@ export function folderUploads(root: string, folders: Folders, referee: Referee):
       }
       const size = await holding(upload, offset === 0 ? O_RDWR | O_CREAT : O_RDWR, async fd => {
         signal.throwIfAborted()
-        await seek(fd, offset, replaces)
+        if ((await file.fstat(fd)).size !== offset) throw new RegistryError('UPLOAD_OUT_OF_ORDER')
         if (offset === 0 && source.move) return source.move(fd, { signal })
         const { stream } = source
         const stop = () => stream.destroy(signal.reason instanceof Error ? signal.reason : undefined)

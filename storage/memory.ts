@@ -77,7 +77,7 @@ export function memoryStore(): ObjectStore {
       return found && { size: found.bytes.length, modifiedMs: found.modifiedMs }
     },
 
-    async append(upload, { stream }, { offset, replaces = false, witness, signal, admit }) {
+    async append(upload, { stream }, { offset, witness, signal, admit }) {
       refuseUsed(upload)
       if (offset === 0) await admit?.()
       const target =
@@ -86,7 +86,6 @@ export function memoryStore(): ObjectStore {
           : growingOf(upload)
       growing.set(upload.id, target)
       if (target.busy) throw new RegistryError('UPLOAD_BUSY')
-      if (replaces) target.bytes = target.bytes.subarray(0, offset)
       if (target.bytes.length !== offset) throw new RegistryError('UPLOAD_OUT_OF_ORDER')
       target.busy = true
       const stop = () => stream.destroy(signal.reason)

@@ -96,7 +96,10 @@ export interface Incoming {
 export interface AppendOptions extends Io {
   /** Where the bytes begin: the upload's size. */
   readonly offset: number
-  /** It may hold more than that, which nobody was told of and which is dropped. */
+  /**
+   * Only for a remote store, where `state` says what an upload holds: it is gone on with as that says, whatever a request
+   * that broke off has added.
+   */
   readonly replaces?: boolean
   /** Nothing will be added to these. */
   readonly isLast?: boolean

@@ -38,14 +38,18 @@ export function uploadSeal(store: ObjectStore): Seal {
     const found = await store.read(uploadSecretKey, io)
     if (found) return found.bytes
     const fresh = randomBytes(32)
-    if (await store.write(uploadSecretKey, fresh, { ...operation(io), condition: { ifAbsent: true } }))
-      return fresh
+    const options = { ...operation(io), condition: { ifAbsent: true } as const }
+    if ((await store.write(uploadSecretKey, fresh, options)) && !store.lax) return fresh
+    // Of two that made one at once the last has won.
+    if (store.lax) await store.everybodySees?.(io)
     const record = await store.read(uploadSecretKey, io)
     if (!record) throw new Error(`record ${uploadSecretKey} cannot be read`)
     return record.bytes
   }
 
   async function key(io: Io): Promise<Buffer> {
+    // Somebody who did not see it then may have written another since.
+    if (store.lax) return settle(io)
     secret ??= settle(io)
     try {
       return await secret

@@ -29,7 +29,7 @@ export function uploadCommits(
 ): UploadCommits {
   /** The digest of all bytes: from this process's memory, from the address, or by reading them again. */
   async function digestOfAll({ upload, ...said }: SealedUpload, size: number, algorithm: Algorithm, io: Io) {
-    const known = digests.find(upload.id, size)
+    const known = digests.find(upload, size)
     if (known && algorithmOf(known) === algorithm) return known
     if (said.digest?.algorithm === algorithm && said.size === size && said.run === store.run)
       return digestOf(algorithm, said.digest.hex)

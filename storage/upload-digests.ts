@@ -1,23 +1,26 @@
-/** Digests of what unfinished uploads hold, kept in this process between two requests. */
+/**
+ * Digests of what unfinished uploads hold, kept in this process between two requests. An upload is known by its state as
+ * well: where the state says what it holds, one id has many.
+ */
 import { createHash, type Hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { type Algorithm, type Digest, digestOf } from '../oci/names.ts'
-import type { Witness } from './object-store.ts'
+import type { Upload, Witness } from './object-store.ts'
 
 export interface UploadDigests {
   /** The digest of an upload's `size` bytes, where this process has seen them all. */
-  find(id: string, size: number): Digest | undefined
-  /** Starts to look at what is added to an upload that holds `size` bytes; until `keep` nothing is known of it. */
-  watch(id: string, size: number, algorithm: Algorithm): Watch
-  forget(id: string): void
+  find(upload: Upload, size: number): Digest | undefined
+  /** Starts to look at what is added to an upload that holds `size` bytes. */
+  watch(upload: Upload, size: number, algorithm: Algorithm): Watch
+  forget(upload: Upload): void
 }
 
 export interface Watch extends Witness {
   readonly algorithm: Algorithm
   /** Instead of `update`: the digest of all bytes, in hexadecimal, from whoever saw them. */
   conclude(hex: string): void
-  /** All has been added. */
-  keep(size: number): void
+  /** All has been added: the upload as it is now. */
+  keep(upload: Upload, size: number): void
 }
 
 interface Known {
@@ -34,26 +37,29 @@ const keptMs = 15 * 60_000
 export function uploadDigests(): UploadDigests {
   const known = new LRUCache<string, Known>({ max: keptUploads, ttl: keptMs })
 
+  const wordOf = ({ id, state = '' }: Upload) => `${id} ${state}`
+
   /** What to go on from with the next byte. */
-  function stateAt(id: string, size: number, algorithm: Algorithm): Known | undefined {
+  function stateAt(upload: Upload, size: number, algorithm: Algorithm): Known | undefined {
     if (size === 0) return { size, algorithm, state: createHash(algorithm) }
-    const found = known.get(id)
+    const found = known.get(wordOf(upload))
     return found?.size === size && typeof found.state === 'object' ? found : undefined
   }
 
   return {
-    find(id, size) {
-      const found = known.get(id)
+    find(upload, size) {
+      const found = known.get(wordOf(upload))
       if (found?.size !== size) return undefined
       const { algorithm, state } = found
       return digestOf(algorithm, typeof state === 'string' ? state : state.copy().digest('hex'))
     },
 
-    watch(id, size, asked) {
-      const before = stateAt(id, size, asked)
+    watch(upload, size, asked) {
+      const before = stateAt(upload, size, asked)
       const algorithm = before?.algorithm ?? asked
       let state = before?.state
-      known.delete(id)
+      // A hash is gone on with once.
+      known.delete(wordOf(upload))
       return {
         algorithm,
         update(chunk) {
@@ -62,12 +68,12 @@ export function uploadDigests(): UploadDigests {
         conclude(hex) {
           state = hex
         },
-        keep(newSize) {
-          if (state !== undefined) known.set(id, { size: newSize, algorithm, state })
+        keep(grown, newSize) {
+          if (state !== undefined) known.set(wordOf(grown), { size: newSize, algorithm, state })
         },
       }
     },
 
-    forget: id => void known.delete(id),
+    forget: upload => void known.delete(wordOf(upload)),
   }
 }

@@ -1,7 +1,6 @@
-import { Readable } from 'node:stream'
 import { isFault, RegistryError } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
-import { type Algorithm, algorithmOf, hexOf } from '../oci/names.ts'
+import { type Algorithm, algorithmOf, type Digest, hexOf } from '../oci/names.ts'
 import type { Blobs } from './blobs.ts'
 import { madeMs } from './content-id.ts'
 import type { Appended, AppendOptions, Incoming, ObjectStore, Upload } from './object-store.ts'
@@ -18,6 +17,8 @@ export interface UploadLimits {
   /** How long an upload may lie idle before it is removed, in ms. */
   readonly ttlMs: number
 }
+
+type Base = Pick<Appended, 'upload' | 'size'> & Pick<AppendOptions, 'replaces'>
 
 /** An owner at the limit loses uploads that have been idle for so long: they were most likely abandoned. */
 const abandonedMs = 3600_000
@@ -72,14 +73,14 @@ export function uploads(
   }
 
   /**
-   * Where a body goes. Where several processes serve one upload its address says it: what one of them has of a request that
+   * What a body is added to. Where several processes serve one upload its address says it: what one of them has of a request that
    * broke off another does not know, and a client that goes on from what it was told is right as well.
    */
-  async function placeOf(sealed: SealedUpload, { offset, length }: UploadBody, io: Io) {
+  async function baseOf(sealed: SealedUpload, { offset, length }: UploadBody, io: Io): Promise<Base> {
     const { upload, size } = sealed
     if (!store.remote || (offset === undefined ? length === 0 : offset !== size)) return standing(sealed, io)
     if (size === 0) refuseLate(upload)
-    return { size, replaces: true }
+    return { upload, size, replaces: true }
   }
 
   /** The upload behind an address as it stands, which may be past what the address says. */
@@ -89,7 +90,7 @@ export function uploads(
   }
 
   async function sessionOf(pusher: Pusher, upload: Upload, size: number, io: Io) {
-    const digest = digests.find(upload.id, size)
+    const digest = digests.find(upload, size)
     const said = digest && { algorithm: algorithmOf(digest), hex: hexOf(digest) }
     return {
       address: await seal.close(contextOf(pusher), { upload, size, digest: said, run: store.run }, io),
@@ -105,12 +106,7 @@ export function uploads(
 
   /** Adds a body to an upload behind its first `size` bytes. */
   async function extend(
-    upload: Upload,
-    {
-      size,
-      replaces = false,
-      isLast = false,
-    }: Pick<AppendOptions, 'replaces' | 'isLast'> & { readonly size: number },
+    { upload, size, ...how }: Base & Pick<AppendOptions, 'isLast'>,
     body: UploadBody,
     algorithm: Algorithm,
     io: Io,
@@ -118,31 +114,38 @@ export function uploads(
     if (body.offset !== undefined && body.offset !== size) throw new RegistryError('UPLOAD_OUT_OF_ORDER')
     if (body.length === 0) return { upload, size }
     await store.reserve(body.length ?? 0, io)
-    const watch = digests.watch(upload.id, size, algorithm)
+    const watch = digests.watch(upload, size, algorithm)
     const admit = () => makeRoom(upload.owner, io)
-    const options = { offset: size, replaces, isLast, witness: watch, signal: io.signal, admit }
+    const options = { ...how, offset: size, witness: watch, signal: io.signal, admit }
     const appended = await store
       .append(upload, incoming(body, watch), options)
       .catch(error => abandonIfFull(upload, error, io))
-    if (body.length !== undefined && appended.size - size !== body.length) {
-      await cutBack(upload, size, io)
+    // What was stored of it is as what is stored of a request that broke off: nobody is told of it.
+    if (body.length !== undefined && appended.size - size !== body.length)
       throw new RegistryError('SIZE_INVALID')
-    }
-    watch.keep(appended.size)
+    watch.keep(appended.upload, appended.size)
     return appended
   }
 
-  /** Drops what was refused. */
-  async function cutBack(upload: Upload, size: number, io: Io): Promise<void> {
-    const nothing = { stream: Readable.from([]) }
-    await store.append(upload, nothing, { ...io, offset: size, replaces: true, witness: { update() {} } })
+  /** What came of the first body stays as it is: no byte of an upload is ever written over. */
+  async function receiveAgain(
+    pusher: Pusher,
+    { upload, size }: SealedUpload,
+    digest: Digest,
+    body: UploadBody,
+    io: Io,
+  ) {
+    if (size > 0) throw new RegistryError('UPLOAD_OUT_OF_ORDER')
+    const blob = await self.receive(pusher, digest, body, io)
+    await store.abort(upload, io)
+    return blob
   }
 
   const self: UploadStore = {
     async start(pusher, algorithm, io) {
       await store.reserve(0, io)
       const upload = store.begin(pusher.owner)
-      digests.watch(upload.id, 0, algorithm).keep(0)
+      digests.watch(upload, 0, algorithm).keep(upload, 0)
       return sessionOf(pusher, upload, 0, io)
     },
 
@@ -153,8 +156,8 @@ export function uploads(
 
     async append(pusher, address, body, io) {
       const sealed = await seal.open(contextOf(pusher), address, io)
-      const from = await placeOf(sealed, body, io)
-      const grown = await extend(sealed.upload, from, body, sealed.digest?.algorithm ?? 'sha256', io)
+      const base = await baseOf(sealed, body, io)
+      const grown = await extend(base, body, sealed.digest?.algorithm ?? 'sha256', io)
       return sessionOf(pusher, grown.upload, grown.size, io)
     },
 
@@ -162,22 +165,21 @@ export function uploads(
       const sealed = await seal.open(contextOf(pusher), address, io)
       const { upload } = sealed
       try {
-        const place = await placeOf(sealed, body, io)
-        const { size } = place
-        if (size === 0 && !body.offset && isInline(body)) {
+        const base = await baseOf(sealed, body, io)
+        if (base.size === 0 && !body.offset && isInline(body))
           return await commits.receiveInline(pusher, digest, body, io)
-        }
         // A body that does not say where it begins goes behind what was acknowledged: it may be sent for a second time.
-        const isWhole = body.offset === undefined && body.length !== 0 && sealed.size < size
-        const from = isWhole ? { size: sealed.size, replaces: true } : place
-        const grown = await extend(upload, { isLast: true, ...from }, body, algorithmOf(digest), io)
-        const whole = { ...sealed, upload: grown.upload }
+        if (body.offset === undefined && body.length !== 0 && sealed.size < base.size)
+          return await receiveAgain(pusher, sealed, digest, body, io)
+        const grown = await extend({ ...base, isLast: true }, body, algorithmOf(digest), io)
+        const said = grown.upload.state === upload.state ? sealed : { ...sealed, digest: undefined }
+        const whole = { ...said, upload: grown.upload }
         const blob = await commits.publish(pusher, whole, { digest, size: grown.size }, io)
-        digests.forget(upload.id)
+        digests.forget(grown.upload)
         return blob
       } catch (error) {
         if (isFault(error, 'DIGEST_INVALID')) {
-          digests.forget(upload.id)
+          digests.forget(upload)
           await store.abort(upload, io)
         }
         // The answer to the first request may have been lost on its way: the blob is there, so say so again.
@@ -203,7 +205,7 @@ export function uploads(
 
     async cancel(pusher, address, io) {
       const { sealed } = await locate(pusher, address, io)
-      digests.forget(sealed.upload.id)
+      digests.forget(sealed.upload)
       await store.abort(sealed.upload, io)
     },
 

@@ -6,10 +6,8 @@ import { image } from '../helpers/images.ts'
 import { describeLoginClients, loginClients } from '../helpers/login-clients.ts'
 import { describeUnless, needsOwnServer, needsPrograms } from '../helpers/obstacles.ts'
 import { startEngine } from '../helpers/s3-engine.ts'
-import type { S3Passed } from '../helpers/s3-proxy.ts'
+import { isByAddress } from '../helpers/s3-proxy.ts'
 import { until } from '../helpers/until.ts'
-
-const isByAddress = ({ method, query }: S3Passed) => method === 'GET' && query.has('X-Amz-Signature')
 
 for (const name of ['versitygw', 'minio'] as const)
   describeUnless(needsOwnServer() ?? needsPrograms([name]), name, () => {

@@ -198,22 +198,6 @@ export function describeContent(
       await expect(store.complete(upload, 0, io)).rejects.toMatchObject(fault('UPLOAD_UNKNOWN'))
     })
 
-    whenTogether(
-      'drops what nobody was told of, where that is wanted, and refuses it elsewhere',
-      async () => {
-        const upload = store.begin('me')
-        await append(upload, bytes.subarray(0, 500), 0)
-        await expect(append(upload, bytes, 100)).rejects.toMatchObject(fault('UPLOAD_OUT_OF_ORDER'))
-        const source = { stream: Readable.from([bytes.subarray(100, 300)]) }
-        const options = { ...io, offset: 100, replaces: true, witness: ignored }
-        expect((await store.append(upload, source, options)).size).toBe(300)
-        const again = await store.reread(upload, io)
-        expect(again && (await buffer(again)).equals(bytes.subarray(0, 300))).toBe(true)
-        const gap = store.append(upload, { stream: Readable.from([bytes]) }, { ...options, offset: 301 })
-        await expect(gap).rejects.toMatchObject(fault('UPLOAD_OUT_OF_ORDER'))
-      },
-    )
-
     whenTogether('counts uploads of an owner and of all', async () => {
       const other = await opened.beside()
       const mine = [store.begin('me'), other.begin('me')]

@@ -3,7 +3,16 @@ import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { ObjectStore } from '../../storage/object-store.ts'
 import type { Registry } from '../../storage/registry.ts'
 import { digest, randomBytes } from '../helpers/images.ts'
-import { app, body, nothing, pusher, readBlob, registryOver, repo } from '../helpers/local-registry.ts'
+import {
+  app,
+  body,
+  nothing,
+  pushBlob,
+  pusher,
+  readBlob,
+  registryOver,
+  repo,
+} from '../helpers/local-registry.ts'
 import { fault, io } from '../helpers/waiting.ts'
 import { type AgingStore, contents } from './blobs.ts'
 
@@ -166,13 +175,45 @@ export function describeUploads(name: string, open: () => Promise<AgingStore>): 
       expect((await readBlob(registry, blob.digest)).equals(bytes)).toBe(true)
     })
 
-    it('and keeps nothing of a part that was longer than it said', async () => {
+    it('and acknowledges nothing of a part that was longer than it said', async () => {
       const { address } = await begun()
       const long = { ...body(bytes.subarray(half), half), length: 10 }
       await expect(registry.uploads.append(pusher, address, long, io)).rejects.toMatchObject(
         fault('SIZE_INVALID'),
       )
-      expect(await registry.uploads.find(pusher, address, io)).toMatchObject({ size: half })
+      const rest = body(bytes.subarray(half), half)
+      const grown = registry.uploads.append(pusher, address, rest, io)
+      if (store.remote) expect(await grown).toMatchObject({ size: bytes.length })
+      else await expect(grown).rejects.toMatchObject(fault('UPLOAD_OUT_OF_ORDER'))
+    })
+
+    it('and believes of no upload what was true of another with the same id', async () => {
+      const [good, evil] = [randomBytes('good', half), randomBytes('evil', half)]
+      const refused = async (address: string, sent = nothing) => {
+        const finishing = registry.uploads.finish(pusher, address, digest(good), sent, io)
+        await expect(finishing).rejects.toMatchObject(fault('DIGEST_INVALID'))
+      }
+      const { address } = await registry.uploads.start(pusher, 'sha256', io)
+      const told = await registry.uploads.append(pusher, address, body(evil), io)
+      // A bucket makes another of it, a folder refuses.
+      await registry.uploads.append(pusher, address, body(good, 0), io).catch(() => {})
+      await refused(told.address)
+
+      // What was told of an upload is true of it until its end, whatever is sent to where it was before.
+      async function* cutOff() {
+        yield evil
+        throw new Error('cut off')
+      }
+      const fresh = await registry.uploads.start(pusher, 'sha256', io)
+      const first = await registry.uploads.append(pusher, fresh.address, body(good), io)
+      const cut = { source: Readable.from(cutOff()), length: half + 1 }
+      const cutting = registry.uploads.finish(pusher, fresh.address, digest(evil), cut, io)
+      await expect(cutting).rejects.toThrow('cut off')
+      await registry.uploads.finish(pusher, first.address, digest(good), nothing, io)
+      const victim = repo('victim/app')
+      expect((await readBlob(registry, await pushBlob(registry, good, victim), victim)).equals(good)).toBe(
+        true,
+      )
     })
 
     it('and refuses a body of another length than it said', async () => {

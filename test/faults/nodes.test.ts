@@ -11,7 +11,7 @@ import { type Nodes, startNodes } from '../helpers/nodes.ts'
 import { describeUnless, needsPrograms } from '../helpers/obstacles.ts'
 import { remark } from '../helpers/reporter.ts'
 import { type S3Engine, startEngine } from '../helpers/s3-engine.ts'
-import { until } from '../helpers/until.ts'
+import { pause, until } from '../helpers/until.ts'
 import { append, finish, movedTo, slowRequest, startUpload, uploadStatus } from '../helpers/upload.ts'
 
 const MiB = 1024 * 1024
@@ -19,6 +19,8 @@ const MiB = 1024 * 1024
 const part = 16 * MiB
 /** How long one node may not know what was changed on another, in ms. */
 const boundMs = 2_000
+/** How long a node has to read what a client has sent. */
+const readMs = 500
 
 const test = it
   // biome-ignore lint/correctness/noEmptyPattern: vitest reads the names of fixtures from the pattern
@@ -141,6 +143,8 @@ describeUnless(needsPrograms(['versitygw', 'nginx']), 'nodes on one bucket', () 
       {
         await using client = await slowRequest('PATCH', url, blob.bytes.length - size)
         await client.send(blob.bytes.subarray(size, sent))
+        // What is not read yet when the connection is reset is lost.
+        await pause(readMs)
       }
       await until('some of it is stored', async () => (await uploadStatus(upload)).size > size)
       upload = await uploadStatus(upload)
@@ -168,6 +172,7 @@ describeUnless(needsPrograms(['versitygw', 'nginx']), 'nodes on one bucket', () 
           blob.bytes.length - told.size,
         )
         await client.send(blob.bytes.subarray(told.size, end - 1))
+        await pause(readMs)
       }
       // The first knows of nothing, so its client sends the same again, and may come to the second.
       expect((await uploadStatus(told)).size).toBe(told.size)

@@ -17,7 +17,7 @@ export interface BucketServer extends AsyncDisposable {
 }
 
 /**
- * Each image is pulled by its repository and the tag 1, by `reader` alone. Clients know the store by another host than the
+ * Each image is pulled by its repository and the tag 1, by `reader` and by `writer`, who pushes too. Clients know the store by another host than the
  * server, which is 127.0.0.1, unless that is what it is to be.
  */
 export async function bucketServer(
@@ -31,7 +31,10 @@ export async function bucketServer(
   stack.defer(() => store.close())
   const format = newFormat('of-this-test')
   await store.write(formatKey, Buffer.from(JSON.stringify(format)), soon())
-  await setAccess(store, { users: [storedUser('reader')], rules: storedRules('pull ** reader') })
+  await setAccess(store, {
+    users: [storedUser('reader'), storedUser('writer')],
+    rules: storedRules('pull ** reader', 'push ** writer'),
+  })
   const wire = stack.use(await startS3Proxy(engine))
   const endpoint = new URL(wire.endpoint)
   endpoint.hostname = storeHost

@@ -1,5 +1,5 @@
 /** Buckets as the store gets them, of an engine or in memory, and how to look at what is asked of them. */
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { crc32 } from 'node:zlib'
 import { onTestFinished } from 'vitest'
@@ -67,7 +67,9 @@ export function memoryBucket(): Bucket {
     condition === undefined ||
     ('ifAbsent' in condition ? !objects.has(key) : objects.get(key)?.etag === condition.ifMatch)
   const store = (key: string, bytes: Buffer) => {
-    const object = { bytes, etag: `"${randomUUID()}"`, modifiedMs: Date.now() }
+    // As stores make it: the same bytes have the same.
+    const etag = `"${createHash('md5').update(bytes).digest('hex')}"`
+    const object = { bytes, etag, modifiedMs: Date.now() }
     objects.set(key, object)
     return object
   }

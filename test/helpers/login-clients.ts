@@ -40,6 +40,8 @@ export interface LoginClient {
   readonly copy?: (from: string, to: string) => Args
 }
 
+/** Of making an image, however large. */
+const boundMs = 10 * 60_000
 const tls = '--tls-verify=false'
 const copyTls = ['--src-tls-verify=false', '--dest-tls-verify=false']
 
@@ -58,7 +60,7 @@ const containers = {
     await mkdir(context, { recursive: true })
     await writeFile(`${context}/data`, randomBytes(seed, size))
     await writeFile(`${context}/Dockerfile`, 'FROM scratch\nCOPY data /data\n')
-    return (await person.done(['build', '-q', context])).trim()
+    return (await person.done(['build', '-q', context], { boundMs })).trim()
   },
   push: (made, to) => ['push', tls, made, `docker://${to}`],
 } satisfies LoginClient
@@ -77,7 +79,7 @@ export const loginClients = {
     logout: host => ['logout', host],
     pull: from => ['pull', from],
     async make(person, seed, size) {
-      await person.done(['import', '-', seed], { input: tar({ layer: randomBytes(seed, size) }) })
+      await person.done(['import', '-', seed], { input: tar({ layer: randomBytes(seed, size) }), boundMs })
       return seed
     },
     name: (made, to) => ['tag', made, to],

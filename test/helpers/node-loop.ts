@@ -30,6 +30,8 @@ const placeMs = 40_000
 const tagCount = 24
 /** Tags that are used by two of five. */
 const hotTagCount = 3
+/** Manifests that are used by two of five. */
+const hotManifestCount = 3
 const sampleMs = 1000
 /** How many places are read again at once. */
 const verifiers = 8
@@ -140,7 +142,7 @@ async function live(nodes: Nodes, { clients, forMs, killEveryMs }: NodeLoopOptio
 
 async function doSomething(place: Place, work: Work): Promise<void> {
   const { recorded } = work
-  const known = pick(place.manifests)
+  const known = someManifest(place)
   const dice = Math.random()
   if (!known || dice < 0.25) return pushImage(place, work)
   if (dice < 0.55) return pull(place, work)
@@ -148,6 +150,11 @@ async function doSomething(place: Place, work: Work): Promise<void> {
   if (dice < 0.85) return pushOnCondition(place, known, work)
   if (dice < 0.93) return recorded.deleteTag(place, someTag())
   return recorded.deleteManifest(place, known)
+}
+
+/** Often one of the last, which others push, tag and delete at the same time. */
+function someManifest({ manifests }: Place): RecordedManifest | undefined {
+  return pick(Math.random() < 0.4 ? manifests.slice(-hotManifestCount) : manifests)
 }
 
 function someLayer(place: Place): TestBlob {

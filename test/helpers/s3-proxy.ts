@@ -9,6 +9,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { withoutConditions } from './s3-conditions.ts'
 import { errorXml, faultQueue, type Injected, type Injection, type S3Fault } from './s3-faults.ts'
@@ -19,8 +20,14 @@ import { pause } from './until.ts'
 export interface S3Passed extends S3WireRequest {
   /** What the client was answered; 0 when it was not, or not yet. */
   readonly status: number
+  /** Bytes of the answer's body that have passed. */
+  readonly bodyBytes: number
   readonly fault: S3Fault['kind'] | undefined
 }
+
+/** A client that a registry has sent to the store, with an address that is all it shows. */
+export const isByAddress = ({ method, query }: S3WireRequest): boolean =>
+  method === 'GET' && query.has('X-Amz-Signature')
 
 export interface S3ProxyOptions {
   /** Whose conditional headers the store never sees. With all PUT, POST and DELETE it is one that knows no conditions. */
@@ -66,8 +73,12 @@ export async function startS3Proxy(store: S3Place, options: S3ProxyOptions = {})
   async function pass(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const passing = readS3Request(incoming.method ?? '', incoming.url ?? '', incoming.headers)
     const fault = faults.next(passing)
+    let bodyBytes = 0
     requests.push({
       ...passing,
+      get bodyBytes() {
+        return bodyBytes
+      },
       fault: fault?.kind,
       get status() {
         return outgoing.headersSent ? outgoing.statusCode : 0
@@ -89,8 +100,7 @@ export async function startS3Proxy(store: S3Place, options: S3ProxyOptions = {})
     const answered = once(forwarded, 'response') as Promise<[IncomingMessage]>
     // Once there is an answer, what fails is the answer, or the rest of a body that the store had no interest in.
     forwarded.on('error', () => {}).on('continue', () => outgoing.writeContinue())
-    forwarded.flushHeaders()
-    incoming.pipe(forwarded)
+    send(incoming, forwarded)
     const [answer] = await answered
     if (fault?.kind === 'loseAnswer') {
       for await (const _ of answer);
@@ -99,10 +109,12 @@ export async function startS3Proxy(store: S3Place, options: S3ProxyOptions = {})
     outgoing.sendDate = false
     outgoing.writeHead(answer.statusCode ?? 502, redated(hopless(answer.rawHeaders), dateShiftMs))
     if (fault?.kind === 'cutAnswer') return await cutAnswer(answer, outgoing)
+    answer.on('data', (chunk: Buffer) => {
+      bodyBytes += chunk.length
+    })
     await pipeline(answer, outgoing)
-    if (incoming.complete) return
-    forwarded.destroy()
-    incoming.resume()
+    if (!forwarded.writableEnded) forwarded.destroy()
+    if (!incoming.complete) incoming.resume()
   }
 
   // Whatever fails on one side shows on the other as a connection that is reset.
@@ -166,6 +178,22 @@ export async function startS3Proxy(store: S3Place, options: S3ProxyOptions = {})
 }
 
 const reset = (incoming: IncomingMessage) => void incoming.socket.resetAndDestroy()
+
+/**
+ * A store that refuses a condition answers before it has read the body, and hangs up. Who writes then, or piece by piece, may
+ * learn of the end before the answer, and lose it. So such a body goes at once, and not before it is wanted.
+ */
+function send(incoming: IncomingMessage, forwarded: ClientRequest): void {
+  const { expect, 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = incoming.headers
+  const isConditional = ifMatch !== undefined || ifNoneMatch !== undefined
+  if (!isConditional || expect !== undefined) forwarded.flushHeaders()
+  if (!isConditional) return void incoming.pipe(forwarded)
+  const wanted = expect === undefined ? undefined : once(forwarded, 'continue')
+  Promise.all([buffer(incoming), wanted]).then(
+    ([bytes]) => forwarded.end(bytes),
+    () => forwarded.destroy(),
+  )
+}
 
 function refuse(
   incoming: IncomingMessage,

@@ -30,11 +30,16 @@ export interface TapOptions {
   readonly before?: (incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void>
   /** What the body of a request passes through. */
   readonly through?: (incoming: IncomingMessage) => Transform
+  /** What answers say instead in headers that they have, as a gateway in front of a registry may. */
+  readonly insteadSays?: Readonly<Record<string, string>>
 }
 
 /** A wire to a registry that writes down what passes. Clients take it for the registry. */
 export async function openTap(target: string, options: TapOptions = {}): Promise<Tap> {
-  const { before = async () => {}, through = () => new PassThrough() } = options
+  const { before = async () => {}, through = () => new PassThrough(), insteadSays = {} } = options
+  const instead = new Map(Object.entries(insteadSays).map(([name, value]) => [name.toLowerCase(), value]))
+  const said = (raw: readonly string[]) =>
+    raw.map((text, at) => (at % 2 === 1 && instead.get((raw[at - 1] ?? '').toLowerCase())) || text)
   const exchanges: Exchange[] = []
   const server = createServer(async (incoming, outgoing) => {
     await before(incoming, outgoing)
@@ -56,7 +61,7 @@ export async function openTap(target: string, options: TapOptions = {}): Promise
           return sent
         },
       })
-      outgoing.writeHead(answer.statusCode ?? 502, answer.rawHeaders)
+      outgoing.writeHead(answer.statusCode ?? 502, said(answer.rawHeaders))
       pipeline(answer, outgoing).catch(() => outgoing.destroy())
     })
     forwarded.once('error', () => outgoing.destroy())

@@ -5,6 +5,7 @@ import { bucketStore } from '../../storage/bucket-store.ts'
 import type { ObjectStore } from '../../storage/object-store.ts'
 import { partBuffers } from '../../storage/part-buffers.ts'
 import { memoryBucket } from '../helpers/buckets.ts'
+import { pusher, registryOver } from '../helpers/local-registry.ts'
 import { pause } from '../helpers/until.ts'
 import { io, soon } from '../helpers/waiting.ts'
 
@@ -60,4 +61,29 @@ it('leaves it where it is while somebody may still write there, and where there 
   await removed(storeWith(bucket, false, 1), 't/some/two')
   await pause(50)
   expect(await objectsIn(bucket)).toEqual(['t/some/one', 't/some/two'])
+})
+
+it('takes nothing that was meant for an earlier removal for one of a later', async () => {
+  const bucket = memoryBucket()
+  const store = storeWith(bucket, true)
+  await removed(store, key)
+  const seen = await bucket.read(key, io)
+  await removed(store, key)
+  const late = { ...soon({ ifMatch: seen?.etag ?? '' }) }
+  expect(await bucket.put(key, bytesOf('late'), late)).toBeUndefined()
+  expect(await bucket.remove(key, late)).toBe(false)
+  expect(await store.read(key, io)).toBeUndefined()
+})
+
+it('agrees on what seals the addresses of uploads, also where two begin at once and no condition is kept', async () => {
+  const bucket = memoryBucket()
+  const node = () => {
+    const lax = { conditionalWrite: false, conditionalRemove: false }
+    return registryOver(bucketStore(bucket, lax, partBuffers({ bytes: 1024, most: 1 }), { trustedMs: 20 }))
+  }
+  const [one, two] = [node(), node()]
+  const begun = await Promise.all([one, two].map(({ uploads }) => uploads.start(pusher, 'sha256', io)))
+  for (const { address } of begun)
+    for (const { uploads } of [one, two, node()])
+      expect(await uploads.find(pusher, address, io)).toMatchObject({ size: 0 })
 })

@@ -1,9 +1,11 @@
 /** Real S3 stores behind the wire: those that know no conditions, and what faults leave in them. */
 import { expect } from 'vitest'
+import { bucketAt } from '../helpers/buckets.ts'
 import { describeEngines } from '../helpers/s3-engine.ts'
 import type { S3Fault } from '../helpers/s3-faults.ts'
 import { startS3Proxy } from '../helpers/s3-proxy.ts'
 import { s3Requests } from '../helpers/s3-requests.ts'
+import { soon } from '../helpers/waiting.ts'
 
 describeEngines(it => {
   const wrong = '"0123456789abcdef0123456789abcdef"'
@@ -30,6 +32,16 @@ describeEngines(it => {
     const hash = { 'x-amz-content-sha256': '0'.repeat(64) }
     expect((await s3.put({ key: 'k', body: 'x', headers: { ...headers, ...hash } })).status).toBe(400)
     expect(await (await fetch(s3.presign({ key: 'k' }))).text()).toContain('NoSuchKey')
+  })
+
+  it('passes on that a large object is refused, however often', async ({ engine, bucket }) => {
+    await using proxy = await startS3Proxy(engine)
+    const large = bucketAt(proxy, bucket)
+    const body = (byte: number) => Buffer.alloc(3 * 1024 * 1024, byte)
+    const absent = { condition: { ifAbsent: true } } as const
+    expect(await large.put('k', body(0), { ...soon(), ...absent })).toBeDefined()
+    for (let byte = 1; byte <= 8; byte++)
+      expect(await large.put('k', body(byte), { ...soon(), ...absent })).toBeUndefined()
   })
 
   it.for([

@@ -1,7 +1,7 @@
 /**
- * What stands for removed records: empty objects, which a bucket can write under a condition for certain. Removing one
- * later needs less of it. A store that compares first and removes then, as some do that claim to do both at once, loses
- * what is written in between; so an empty object is left alone until nobody is likely to write there any more.
+ * What stands for removed records, until nobody can mean the record any more. A bucket can write it under a condition for
+ * certain; removing it later needs less: a store that compares first and removes then, as some do that claim to do both
+ * at once, loses what is written in between.
  */
 import type { Bucket } from './bucket.ts'
 import { operation } from './record.ts'
@@ -9,8 +9,8 @@ import { operation } from './record.ts'
 /** How many are remembered; the others stay. */
 const most = 10_000
 
-export interface Empties {
-  /** Removes an empty object when it has rested, if it is the same then. */
+export interface Voids {
+  /** Removes one when it has rested, if it is still that one. */
   add(key: string, etag: string): void
   close(): void
 }
@@ -21,7 +21,7 @@ interface Resting {
 }
 
 /** For a bucket that removes under a condition. A process that ends before forgets them. */
-export function emptiesOf(bucket: Bucket, restMs: number): Empties {
+export function voidsOf(bucket: Bucket, restMs: number): Voids {
   const resting = new Map<string, Resting>()
   const end = new AbortController()
   let timer: NodeJS.Timeout | undefined
@@ -38,7 +38,7 @@ export function emptiesOf(bucket: Bucket, restMs: number): Empties {
       const [key, { etag }] = next
       resting.delete(key)
       const options = operation({ signal: end.signal })
-      // It says the same for as long as it stays.
+      // It does no harm where it stays.
       await bucket.remove(key, { ...options, condition: { ifMatch: etag } }).catch(() => {})
     }
   }
