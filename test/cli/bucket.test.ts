@@ -1,5 +1,5 @@
 /** The commands over a bucket: what they do, and what they say where they can do nothing. */
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { kill } from 'node:process'
 import { expect, onTestFinished } from 'vitest'
@@ -8,7 +8,6 @@ import { administered } from '../helpers/administered.ts'
 import { bucketAt, bucketVariables } from '../helpers/buckets.ts'
 import { emptyIndex, image } from '../helpers/images.ts'
 import { primaryOf } from '../helpers/processes.ts'
-import { slipway } from '../helpers/program.ts'
 import { manifestStatus, pullDigests, pushImage } from '../helpers/push.ts'
 import { describeEngines } from '../helpers/s3-engine.ts'
 import { startS3Proxy } from '../helpers/s3-proxy.ts'
@@ -167,42 +166,6 @@ describeEngines(
         3,
         [inUse.replace(host, stranger.host), '1 fault: serve would refuse to start'],
       ])
-    }, 60_000)
-
-    it('find in a bucket what was copied there from a folder', async ({ engine, bucket }) => {
-      const { cwd, data, done, run } = administered()
-      const before = await served({ SLIPWAY_DATA: data })
-      const moved = image({ seed: 'moved', layers: [100, 100_000] })
-      await pushImage({ address: before.address, name: 'team/app' }, moved, 'v1')
-      await before.stop()
-      const password = await done('user add root --admin')
-      await done('user add eve')
-      const seen = bucketAt(engine, bucket)
-      for (const path of readdirSync(data, { recursive: true, encoding: 'utf8' })) {
-        const file = join(data, path)
-        if (/^(tmp|u|owner\.sock)(\/|$)/.test(path) || !statSync(file).isFile()) continue
-        await seen.put(`registry/${path}`, readFileSync(file), soon())
-      }
-
-      const name = `s3://${bucket}/registry`
-      const after = await served(bucketVariables(engine, name))
-      const wanted = [
-        `manifests/${moved.descriptor.digest}`,
-        ...moved.blobs.map(({ descriptor }) => `blobs/${descriptor.digest}`),
-      ]
-      for (const path of ['manifests/v1', ...wanted])
-        expect(await after.ask(`/v2/team/app/${path}`, basic('root', password))).toBe(200)
-      expect(await after.ask('/v2/team/app/manifests/v1')).toBe(401)
-
-      // In an emergency, whatever the settings say.
-      writeFileSync(join(cwd, 'slipway.yaml'), 'workers: none\n')
-      const { SLIPWAY_STORAGE_S3_BUCKET: _, ...rest } = bucketVariables(engine, name)
-      const ended = await slipway(['user', 'disable', 'eve', '--config', '/dev/null', '--storage', name], {
-        cwd,
-        env: rest,
-      })
-      expect(ended).toEqual({ status: 0, stdout: '', stderr: 'user eve is disabled\n' })
-      expect((await run('user list --config /dev/null')).stdout).toMatch(/^eve +active/m)
     }, 60_000)
 
     it('take the secret from a file', async ({ engine, bucket }) => {
