@@ -98,7 +98,7 @@ function toText(plan: ServePlan): string {
     ['who may', plan.access],
     ...Object.entries(settingTexts).flatMap(([name, text]) => {
       const source = sources.get(name)
-      if (counts(name, storage)) return [[name, text(plan), source] as const]
+      if (counts(name, storage, source)) return [[name, text(plan), source] as const]
       return source === undefined ? [] : [[name, `not used with a ${storage.kind}`, source] as const]
     }),
   ]
@@ -114,21 +114,23 @@ function toText(plan: ServePlan): string {
     ...(name === stateRow ? [`${''.padEnd(names)}  ${state}`] : []),
   ])
   const warnings = plan.warnings.map(warning => `warning: ${warning}`)
-  return [
-    ...lines,
-    '',
-    ...warnings,
-    plan.faults.length > 0 ? faultsToText(plan.faults) : verdict(storage),
-  ].join('\n')
+  return [...lines, '', ...warnings, plan.faults.length > 0 ? faultsToText(plan.faults) : verdict(plan)].join(
+    '\n',
+  )
 }
 
 /** Whether a setting means anything where things are kept. */
-function counts(name: string, { kind }: ServePlan['storage']): boolean {
+function counts(name: string, { kind }: ServePlan['storage'], source: string | undefined): boolean {
   if (kind === 'bucket') return name !== 'data' && name !== 'durability'
-  return name === 'storage.s3.bucket' || !name.startsWith('storage.s3.')
+  // A bucket that is set and not used is one that --data has replaced.
+  return !name.startsWith('storage.s3.') || (name === 'storage.s3.bucket' && source === undefined)
 }
 
-function verdict(storage: ServePlan['storage']): string {
+function verdict({ storage, servedAt }: ServePlan): string {
+  if (servedAt.length > 0) {
+    const addresses = servedAt.map(({ address }) => address).join(', ')
+    return `ok: a registry answers at ${addresses}, which may be that of this bucket; another serve would be refused until it ends`
+  }
   const ownerPid = storage.kind === 'folder' ? storage.ownerPid : undefined
   if (ownerPid === undefined) return 'ok: serve would start'
   return `ok: process ${ownerPid} serves this folder; another serve would be refused until it ends`
@@ -147,7 +149,8 @@ function withoutSecret({ storage: { s3 }, ...settings }: Settings): object {
   return { ...settings, storage: { s3: { ...rest, hasSecretAccessKey: secretAccessKey !== undefined } } }
 }
 
-function toJson({ settings, sources, file, storage, workers, access, faults, warnings }: ServePlan): string {
+function toJson(plan: ServePlan): string {
+  const { settings, sources, file, storage, workers, access, faults, warnings, servedAt } = plan
   return JSON.stringify({
     ok: faults.length === 0,
     faults,
@@ -158,5 +161,6 @@ function toJson({ settings, sources, file, storage, workers, access, faults, war
     sources: Object.fromEntries(sources),
     storage,
     access,
+    ...(servedAt.length > 0 && { servedAt: servedAt.map(({ address }) => address) }),
   })
 }

@@ -30,7 +30,7 @@ const commands: Readonly<Record<string, Command>> = {
     details: [
       'Reads the settings, looks at the storage and tries the addresses. Ends with 0, or with 3 when serve would',
       'refuse to start. A server that runs on the same folder is named and is no fault: settings can be checked',
-      'beside it.',
+      'beside it. On a bucket that is said of any registry that answers at an address of the settings.',
     ],
     options: { ...settingOptions, json: jsonOption },
     example: 'slipway check --config /etc/slipway/slipway.yaml',
@@ -43,7 +43,8 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'say what this machine and the storage can do',
     details: [
       'Tries out what a registry needs: what the storage really keeps of what it promises, clocks, and what the kernel',
-      'does for us. One line for each: ok, limited, or missing. Ends with 3 where something is missing.',
+      'does for us. One line for each: ok, limited, or missing; one too for each fault of the settings. Ends with 3 where',
+      'something is missing or wrong.',
     ],
     options: { ...storeOptions, json: jsonOption },
     example: 'slipway doctor --storage s3://images/registry',

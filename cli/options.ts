@@ -14,7 +14,11 @@ export const settingOptions = {
     value: 'ADDRESS',
     does: 'where to listen: host:port or unix:/path; may be repeated',
   },
-  data: { type: 'string', value: 'FOLDER', does: 'the folder that holds everything' },
+  data: {
+    type: 'string',
+    value: 'FOLDER',
+    does: 'the folder that holds everything, whatever the settings say of a bucket',
+  },
   storage: {
     type: 'string',
     value: 's3://BUCKET',

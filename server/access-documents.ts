@@ -21,11 +21,14 @@ interface Known {
  */
 export function accessDocuments(store: ObjectStore): Documents {
   const latest = new Map<DocumentName, Known>()
+  /** How often this process has written, or tried to: what was read across that is not trusted. */
+  let writes = 0
 
   async function find(name: DocumentName, io: Io): Promise<Document<object> | undefined> {
     const key = accessKey(name)
     const known = latest.get(name)
     if (known?.version !== undefined && store.isCurrent?.(key, known.version)) return known.document
+    const before = writes
     const record = await store.read(key, io)
     if (!record) {
       latest.delete(name)
@@ -34,8 +37,15 @@ export function accessDocuments(store: ObjectStore): Documents {
     // An etag is of what is in a record, and no two that were written have the same.
     const isSame = record.etag === known?.document.version
     const document = isSame ? known.document : documentOf(record)
-    latest.set(name, { document, version: record.version })
+    latest.set(name, { document, version: writes === before ? record.version : undefined })
     return document
+  }
+
+  /** Who has written sees what was written, and who was too late sees what was there before. */
+  function forget(name: DocumentName): void {
+    writes += 1
+    const known = latest.get(name)
+    if (known) latest.set(name, { ...known, version: undefined })
   }
 
   return {
@@ -45,11 +55,13 @@ export function accessDocuments(store: ObjectStore): Documents {
     },
     async write(name, value, version, io) {
       const condition = version === undefined ? { ifAbsent: true as const } : { ifMatch: version }
-      const written = await store.write(accessKey(name), encodeRecord({ value }), {
-        ...operation(io),
-        condition,
-      })
-      return written !== undefined
+      forget(name)
+      try {
+        const options = { ...operation(io), condition }
+        return (await store.write(accessKey(name), encodeRecord({ value }), options)) !== undefined
+      } finally {
+        forget(name)
+      }
     },
   }
 }

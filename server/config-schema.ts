@@ -75,7 +75,8 @@ export const schema = z.strictObject({
     .register(about, {
       accepts: 'the path of a folder',
       does:
-        'The folder that holds everything, unless storage says where else. A relative path starts at the folder of the configuration file; on the ' +
+        'The folder that holds everything, unless storage says where else; as a flag it holds everything whatever storage ' +
+        'says. A relative path starts at the folder of the configuration file; on the ' +
         'command line, in the environment, or without such a file, at the working directory.',
       flag: 'data',
     }),

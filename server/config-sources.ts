@@ -72,7 +72,10 @@ export function environmentSource(settings: readonly Setting[], env: Environment
   const faults = Object.entries(env).flatMap(([variable, value = '']) => {
     const name = variable.startsWith(prefix) ? variable.slice(prefix.length) : undefined
     if (name === undefined || known.includes(name) || isServiceLink(variable, value)) return []
-    return [`${variable}: ${noSuchSetting(prefix, name, known)}`]
+    const meant = flagged(settings, name.toLowerCase())
+    return [
+      `${variable}: ${meant ? `no such setting; did you mean ${meant.env}?` : noSuchSetting(prefix, name, known)}`,
+    ]
   })
   const where = (path: readonly PropertyKey[]) => settingAt(settings, path)?.env ?? 'environment'
   return {
@@ -118,7 +121,10 @@ export function describeIssues(
       acceptedInside(setting, issue.path) ??
       setting?.accepts ??
       `settings (${keysAt(settings, issue.path).join(', ')})`
-    return line(`expected ${accepts}, found ${found(issue.input, setting?.secret === true)}`)
+    const says = `expected ${accepts}, found ${found(issue.input, setting?.secret === true)}`
+    const meant =
+      setting === undefined && typeof issue.input === 'string' ? flagged(settings, name) : undefined
+    return line(meant ? `${says}; did you mean ${meant.name}?` : says)
   })
 }
 
@@ -166,6 +172,11 @@ function acceptedInside(setting: Setting | undefined, path: readonly PropertyKey
   return typeof field === 'string' && Object.hasOwn(setting?.fields ?? {}, field)
     ? setting?.fields?.[field]
     : undefined
+}
+
+/** The setting that the command line calls so, where settings call it otherwise. */
+function flagged(settings: readonly Setting[], word: string): Setting | undefined {
+  return settings.find(({ flag }) => flag === word)
 }
 
 /** What may stand in a section. */

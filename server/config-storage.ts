@@ -1,7 +1,7 @@
 /** The settings that say where everything is kept, if that is not the folder `data`. */
 import { z } from 'zod'
 import type { About } from './config-sources.ts'
-import { about, listOf, parseBoolean, parsedBy } from './config-values.ts'
+import { about, listOf, parseBoolean, parsedBy, parseOrigin } from './config-values.ts'
 import { parseNetwork, type Redirect } from './redirection.ts'
 
 /** A bucket, and what stands in front of every key in it. */
@@ -9,6 +9,11 @@ interface Place {
   readonly name: string
   readonly prefix: string
 }
+
+const maxPrefix = 200
+const placeGrammar =
+  's3://bucket or s3://bucket/prefix; of the bucket 3 to 63 characters: a-z, 0-9, . and -, the first and last a letter or ' +
+  `digit; of the prefix at most ${maxPrefix}: A-Z, a-z, 0-9, . _ - and / between folders, none of them . or ..`
 
 const text = (accepts: string, does: string, more: Pick<About, 'secret'> = {}) =>
   z
@@ -25,16 +30,25 @@ export const storageSettings = {
           bucket: parsedBy(parsePlace)
             .optional()
             .register(about, {
-              accepts: 's3://bucket, s3://bucket/prefix or the name of a bucket',
+              accepts: placeGrammar,
               does:
                 'The bucket that holds everything, instead of the folder. Any number of servers may use one bucket; what they ' +
-                'share is there alone. It must be there already, and nothing else may write below the prefix.',
+                'share is there alone. It must be there already, and nothing else may write below the prefix. What its user must be ' +
+                'permitted: docs/operating.md. --data on the command line means the folder all the same.',
               flag: 'storage',
             }),
-          endpoint: parsedBy(parseEndpoint).optional().register(about, {
-            accepts: 'http:// or https:// and a host',
-            does: 'The address of a store that is not AWS.',
-          }),
+          endpoint: z
+            .unknown()
+            .transform(refusePath)
+            .pipe(parsedBy(parseOrigin))
+            .optional()
+            .register(about, {
+              accepts: 'http:// or https:// and a host, without a path',
+              does:
+                'The address of a store that is not AWS. Clients are sent there for large blobs, unless redirect says otherwise: ' +
+                'let it be a name that they know too. Some refuse to be sent to a bare IP address of a private network. ' +
+                "Where the store's certificate is of an authority of your own, name that in the environment, as NODE_EXTRA_CA_CERTS.",
+            }),
           region: z.string().min(1).prefault('us-east-1').register(about, {
             accepts: 'the name of a region',
             does: 'Where the bucket is, in the words of the store.',
@@ -73,11 +87,12 @@ export const storageSettings = {
             .register(about, {
               accepts: 'true, false or a list of networks, such as: 10.0.0.0/8, fd00::/8',
               does:
-                'true: a client that asks for a large blob is sent to the store for it, by an address that is good for ten minutes ' +
-                'at most; the bytes do not pass through here. Clients must reach the store by its endpoint then. false: ' +
-                'all get it from here. Networks: only the clients in them get it from here. Small blobs always come ' +
-                'from here, and so do all where the store is on the host that the client calls, or on one below it, and the ' +
-                'client has logged in: many would show the store their token.',
+                'true: a client that GETs a large blob is sent to the store for it, by an address that is good for ten minutes ' +
+                'at most; the bytes do not pass through here. Clients must reach the store by its endpoint then. false: nobody ' +
+                'is sent there, all get it from here. Networks: the clients in these networks are not sent there and get it ' +
+                'from here; all other clients are sent to the store. Small blobs always come from here, and HEAD is always answered ' +
+                'here. So are those who have logged in where the store is on the host that they call, or on one below it: many ' +
+                'would show the store their token.',
               reloadable: true,
             }),
         })
@@ -95,16 +110,26 @@ export const storageSettings = {
     })),
 }
 
-/** As S3 names buckets; a prefix holds what needs no escape in an address. */
+/** A prefix holds what needs no escape in an address, and leaves room for the longest key. */
 function parsePlace(given: string): Place | undefined {
   const [, name = '', prefix = ''] =
     /^(?:s3:\/\/)?([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/([\w./-]*?))?\/?$/.exec(given) ?? []
   const isPrefix = prefix === '' || !/^\/|\/\/|(?:^|\/)\.{1,2}(?:\/|$)/.test(prefix)
-  return name !== '' && isPrefix ? { name, prefix } : undefined
+  return name !== '' && isPrefix && prefix.length <= maxPrefix ? { name, prefix } : undefined
 }
 
-function parseEndpoint(given: string): string | undefined {
-  const url = URL.parse(given)
-  if (url === null || !/^https?:$/.test(url.protocol) || /[?#@]/.test(given)) return undefined
-  return url.href.replace(/\/$/, '')
+/** What follows the host is the bucket mostly, which has a setting of its own. */
+function refusePath(given: unknown, ctx: z.RefinementCtx): z.input<ReturnType<typeof parsedBy>> {
+  const url = typeof given === 'string' ? URL.parse(given) : null
+  if (
+    url !== null &&
+    parseOrigin(url.origin) !== undefined &&
+    /^\/./.test(url.pathname) &&
+    !/[?#@]/.test(String(given))
+  ) {
+    const fault = `has no path: write ${url.origin}, and in storage.s3.bucket s3://bucket/prefix`
+    ctx.addIssue({ code: 'custom', input: given, params: { fault } })
+    return z.NEVER
+  }
+  return given as string
 }

@@ -88,8 +88,13 @@ export function loadSettings(options: LoadOptions = {}): LoadedSettings {
       return source ? [[setting.name, { source, where: source.where(setting.path) }] as const] : []
     }),
   )
+  refuse(twoPlaces(flags))
+  // A flag is the strongest word: the folder that it names is meant, whatever else names a bucket.
+  const isUnused = ({ path }: Setting) => flags.data !== undefined && path[0] === 'storage'
   const checked = schema.parse(
-    treeOf(settingList, ({ name, path }) => valueAt(origins.get(name)?.source.tree, path)),
+    treeOf(settingList, setting =>
+      isUnused(setting) ? undefined : valueAt(origins.get(setting.name)?.source.tree, setting.path),
+    ),
   )
   const absolute = (name: string, path: string) =>
     resolve((origins.get(name)?.source ?? file)?.folder ?? cwd, path)
@@ -252,6 +257,11 @@ function s3Conflicts({
       ? [[secretName, 'its key is missing: set access_key_id too'] as const]
       : []),
   ]
+}
+
+function twoPlaces({ data, storage }: SettingFlags): string[] {
+  if (data === undefined || storage === undefined) return []
+  return ['--data: --storage is given too, and one place holds everything: leave one of them away']
 }
 
 function refuse(faults: readonly string[]): void {

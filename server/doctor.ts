@@ -7,23 +7,31 @@ import { codeOf } from '../oci/errors.ts'
 import { probeFolder } from '../storage/folder-probe.ts'
 import type { PlaceReport } from '../storage/place.ts'
 import type { LoadedSettings } from './config.ts'
-import { planServe } from './plan.ts'
+import { protectionFaults, survey } from './plan.ts'
 import { roundSize } from './units.ts'
 
 export interface Diagnosis {
   readonly what: string
-  /** `limited`: it works without. `missing`: it does not. */
+  /** `limited`: it works without. `missing`: it does not, or is wrong. */
   readonly state: 'ok' | 'limited' | 'missing'
   readonly found: string
 }
 
 export async function diagnose(loaded: LoadedSettings): Promise<readonly Diagnosis[]> {
-  const { storage } = await planServe(loaded)
+  const { storage, faults, protections } = await survey(loaded)
+  const isLax = storage?.kind === 'bucket' && storage.tier === 'C'
   return [
     { what: 'node', state: 'ok', found: process.versions.node },
     await sendfile(),
-    ...(storage.kind === 'folder' ? await folder(storage) : bucket(storage)),
+    ...faultySettings([...faults, ...protectionFaults(isLax, protections)]),
+    ...(storage?.kind === 'folder' ? await folder(storage) : []),
+    ...(storage?.kind === 'bucket' ? bucket(storage) : []),
   ]
+}
+
+/** What `serve` would refuse them for. */
+export function faultySettings(faults: readonly string[]): readonly Diagnosis[] {
+  return faults.map(found => ({ what: 'settings', state: 'missing', found }))
 }
 
 /** Without it, large blobs pass through the process. */

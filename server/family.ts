@@ -86,7 +86,8 @@ export async function serve(workers: Workers, load: () => LoadedSettings): Promi
 /** Rejects, before anything was changed, with all that is in the way. */
 async function open(load: () => LoadedSettings): Promise<OpenPlace & { readonly plan: ServePlan }> {
   const plan = await planServe(withTerminalLevel(load()))
-  const { settings, faults } = plan
+  const { settings, servedAt } = plan
+  const faults = [...plan.faults, ...servedAt.map(({ text }) => text)]
   if (faults.length > 0) throw new SettingsError(faults)
   const opened = await openPlace(placeOf(settings, plan.files), 'server')
   try {

@@ -6,10 +6,16 @@ export async function alive() {
   return json({ status: 'ok' })
 }
 
-/** It can serve: 503 with the reason where storage cannot be read or takes no writes. */
+/** Probes give up after a few seconds, and what is too slow for them is not ready. */
+const patienceMs = 3_000
+
+/** It can serve: 503 with the reason where storage cannot be read, takes no writes, or takes its time. */
 export async function ready({ registry }: Services, ctx: Context) {
+  const late = AbortSignal.timeout(patienceMs)
+  const io = { signal: AbortSignal.any([ctx.state.io.signal, late]) }
   try {
-    await registry.check(ctx.state.io)
+    // Not every store can be interrupted.
+    await Promise.race([registry.check(io), lateness(late)])
     return json({ status: 'ok', storage: 'ok' })
   } catch (error) {
     return json(
@@ -18,4 +24,11 @@ export async function ready({ registry }: Services, ctx: Context) {
       503,
     )
   }
+}
+
+function lateness(late: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const refuse = () => reject(new Error(`storage does not answer within ${patienceMs / 1000} s`))
+    late.addEventListener('abort', refuse, { once: true })
+  })
 }

@@ -9,7 +9,9 @@ import { accessDocuments } from './access-documents.ts'
 import { accessSettingsOf } from './access-settings.ts'
 import { type LoadedSettings, type Settings, SettingsError } from './config.ts'
 import { readNamedFiles } from './named-files.ts'
+import { placeFaults } from './plan.ts'
 import { placeOf } from './storage-place.ts'
+import { waitedFor } from './waiting.ts'
 
 export interface RegistryFolder {
   /** The folder or bucket that was made a registry for this; undefined where there was one. */
@@ -41,10 +43,10 @@ export async function openRegistryFolder(
 ): Promise<RegistryFolder> {
   const { settings, where, file } = loaded
   const { files, faults } = readNamedFiles(loaded, { before: undefined, nowMs: Date.now() })
-  const cannotOpen = faults.filter(({ setting }) => setting.startsWith('storage.s3')).map(({ line }) => line)
+  const cannotOpen = placeFaults(faults)
   if (cannotOpen.length > 0) throw new SettingsError(cannotOpen)
   const place = placeOf(settings, files)
-  const unused = await unusedPlace(place)
+  const unused = await waitedFor(place, () => unusedPlace(place))
   if (unused && which === 'existing')
     throw new Error(
       `there is no registry in ${unused.name}: ${unused.remedy}, or begin with slipway user add NAME --admin`,
@@ -77,6 +79,8 @@ async function unusedPlace(
   place: Place,
 ): Promise<{ readonly name: string; readonly remedy: string } | undefined> {
   const { state, ...report } = await lookAtPlace(place)
+  // What has not answered now need not be asked again for the same.
+  if (report.kind === 'bucket' && report.reason !== undefined) throw new Error(report.reason)
   if (state !== 'absent' && state !== 'empty') return undefined
   return report.kind === 'bucket'
     ? { name: report.name, remedy: 'name its bucket with --storage' }

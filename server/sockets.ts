@@ -10,6 +10,8 @@ type UnixAddress = Extract<ListenAddress, { kind: 'unix' }>
 /** Why nobody can listen there now. `inUse`: that ends with the program that does. */
 export interface BindFault {
   readonly inUse: boolean
+  /** As it stands in the settings. */
+  readonly address: string
   readonly text: string
 }
 
@@ -30,7 +32,8 @@ export function bindFault(address: ListenAddress, error: unknown): BindFault {
   const said = isNativeError(error) ? error.message : String(error)
   const reasons = address.kind === 'unix' ? unixReasons(address) : tcpReasons
   const reason = reasons[code ?? ''] ?? `cannot be listened on (${said}): choose another`
-  return { inUse: code === 'EADDRINUSE', text: `${formatListenAddress(address)} ${reason} with --listen` }
+  const name = formatListenAddress(address)
+  return { inUse: code === 'EADDRINUSE', address: name, text: `${name} ${reason} with --listen` }
 }
 
 /** A unix socket whose server was killed stays behind, and is in the way of the next. Removes nothing else. */

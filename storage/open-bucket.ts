@@ -34,11 +34,15 @@ function storeOf(bucket: Bucket, guarantees: Guarantees): ObjectStore {
   return bucketStore(bucket, guarantees, partBuffers({ bytes: partBytes, most }))
 }
 
+/** Within this time a store has answered, or whoever waits is told that it does not. It outlasts four tries to connect. */
+const firstAnswerMs = 25_000
+
 /** What the bucket is to this program. Nothing is tried out in it. */
 export async function lookIntoBucket(settings: S3Settings, name: string, io: Io): Promise<BucketState> {
   const bucket = s3Bucket(settings)
+  const signal = AbortSignal.any([io.signal, AbortSignal.timeout(firstAnswerMs)])
   try {
-    return { kind: 'bucket', name, ...(await stateOf(bucket, name, io)) }
+    return { kind: 'bucket', name, ...(await stateOf(bucket, name, { signal })) }
   } catch (error) {
     return { kind: 'bucket', name, state: 'unreachable', reason: whyUnusable(error, name, settings) }
   } finally {

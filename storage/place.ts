@@ -41,6 +41,13 @@ const folders = () => import('./open.ts')
 const patienceMs = 60_000
 const soon = (): Io => ({ signal: AbortSignal.timeout(patienceMs) })
 
+/** As a person knows it who is to see to it. */
+export function storeOf(place: Place): string {
+  if (place.kind === 'folder') return place.path
+  const { endpoint, region } = place.settings
+  return endpoint ?? `AWS in ${region}`
+}
+
 const nameOfBucket = ({ bucket, prefix }: S3Settings) => `s3://${bucket}${prefix ? `/${prefix}` : ''}`
 
 /** What is there, but not what can be done with it. Leaves nothing behind. */

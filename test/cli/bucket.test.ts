@@ -11,6 +11,7 @@ import { primaryOf } from '../helpers/processes.ts'
 import { manifestStatus, pullDigests, pushImage } from '../helpers/push.ts'
 import { describeEngines } from '../helpers/s3-engine.ts'
 import { startS3Proxy } from '../helpers/s3-proxy.ts'
+import { scriptedServer } from '../helpers/scripted-server.ts'
 import { startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
 import { soon } from '../helpers/waiting.ts'
@@ -56,6 +57,7 @@ describeEngines(it => {
         },
       },
     })
+    expect(json.warnings).toEqual([expect.stringMatching(/^default: url: a bucket may have many servers/)])
     expect((await seen.list('', { ...soon(), limit: 10 })).entries).toEqual([])
     await done('user add root --admin')
     expect(await done(`check ${anyPort}`)).toMatch(new RegExp(`^ +a registry; tier ${tier}$`, 'm'))
@@ -81,7 +83,11 @@ describeEngines(it => {
         `${accessKeyId}0`,
         `${at(bucket)} does not know the access key: see storage.s3.access_key_id`,
       ],
-      ['REGION', `${region}0`, `${at(bucket)} is not in the region ${region}0: see storage.s3.region`],
+      [
+        'REGION',
+        `${region}0`,
+        `${at(bucket)} is in the region ${region}, not in ${region}0: see storage.s3.region`,
+      ],
       [
         'ENDPOINT',
         'http://127.0.0.1:1',
@@ -90,7 +96,7 @@ describeEngines(it => {
       [
         'ENDPOINT',
         `https://${engine.endpoint.host}`,
-        `${at(bucket)} cannot be reached, as https://${engine.endpoint.host} does not answer (EPROTO): start it, or see storage.s3.endpoint`,
+        `${at(bucket)} cannot be reached, as https://${engine.endpoint.host} does not speak TLS (EPROTO): write http:// in storage.s3.endpoint, or name its port for TLS`,
       ],
     ]
     for (const [name, text, line] of cases) {
@@ -112,7 +118,7 @@ describeEngines(
   it => {
     it('administer a registry before there is a server, and beside it', async ({ engine, bucket }) => {
       const variables = bucketVariables(engine, `s3://${bucket}/team/registry`)
-      const { done } = administered(undefined, variables)
+      const { done, run } = administered(undefined, variables)
       const password = await done('user add root --admin')
       await done('robot add ci')
       const token = await done('token create --robot ci')
@@ -144,7 +150,22 @@ describeEngines(
       expect(await done('audit')).toMatch(/user\.add +user:alice/)
       expect(await done('audit verify')).toMatch(/^intact:/)
       expect(await done(`check ${anyPort}`)).toMatch(/^ok: serve would start$/m)
-      expect(address).toMatch(/^http:/)
+      const { host } = new URL(address)
+      expect(lastLines(await done(`check --listen ${host}`), 1)).toEqual([
+        `ok: a registry answers at ${host}, which may be that of this bucket; another serve would be refused until it ends`,
+      ])
+      const inUse = `${host} is in use: stop that server, or choose another with --listen`
+      expect(await run(`serve --listen ${host}`)).toEqual({
+        status: 1,
+        stdout: '',
+        stderr: `slipway: ${inUse}\n`,
+      })
+      await using stranger = await scriptedServer(() => ({ body: 'ok' }))
+      const check = await run(`check --listen ${stranger.host}`)
+      expect([check.status, lastLines(check.stdout, 2)]).toEqual([
+        3,
+        [inUse.replace(host, stranger.host), '1 fault: serve would refuse to start'],
+      ])
     }, 60_000)
 
     it('take the secret from a file', async ({ engine, bucket }) => {

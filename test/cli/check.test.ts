@@ -59,6 +59,20 @@ it('says what serve would do, and where each value comes from', async () => {
   expect(stdout.split('\n').map(line => line.split(/ {2,}/))).toEqual(expected)
 })
 
+it('says which settings of a bucket --data has replaced', async () => {
+  writeFileSync(
+    join(cwd, 'slipway.yaml'),
+    'storage: { s3: { bucket: s3://images, endpoint: "http://127.0.0.1:1" } }\n',
+  )
+  const { status, stdout } = await slipway(['check', '--data', 'fold', ...anyPort], { cwd })
+  expect(status).toBe(0)
+  expect(stdout).toMatch(new RegExp(`^data +${join(cwd, 'fold')} +\\(--data\\)$`, 'm'))
+  for (const name of ['bucket', 'endpoint'])
+    expect(stdout).toMatch(
+      new RegExp(`^storage\\.s3\\.${name} +not used with a folder +\\(slipway\\.yaml:1\\)$`, 'm'),
+    )
+})
+
 it('changes nothing', async () => {
   expect(await slipway(['check', ...anyPort], { cwd })).toMatchObject({ status: 0 })
   expect(readdirSync(cwd)).toEqual([])

@@ -35,6 +35,49 @@ describe('over a folder', () => {
   })
 })
 
+describe('over faulty settings', () => {
+  const secret = 'SLIPWAY_STORAGE_S3_SECRET_ACCESS_KEY_FILE: storage.s3.secret_access_key_file: '
+  const env = {
+    SLIPWAY_STORAGE_S3_BUCKET: 's3://images',
+    // Whoever asks it would find that it is not there.
+    SLIPWAY_STORAGE_S3_ENDPOINT: 'http://127.0.0.1:1',
+    SLIPWAY_STORAGE_S3_ACCESS_KEY_ID: 'key',
+    SLIPWAY_STORAGE_S3_SECRET_ACCESS_KEY_FILE: '/no/such/secret',
+    SLIPWAY_LISTEN: '0.0.0.0:0',
+    SLIPWAY_INSECURE: 'true',
+  }
+  const fault = `${secret}/no/such/secret: cannot be read: there is no such file`
+
+  it('says what is wrong with them, as check does, and asks nobody with other credentials', async () => {
+    const cwd = await temporaryFolder()
+    const [doctor, check, serve] = await Promise.all(
+      ['doctor', 'check', 'serve'].map(command => slipway([command], { cwd, env })),
+    )
+    expect([doctor?.status, states(doctor?.stdout ?? '')]).toEqual([
+      3,
+      expect.objectContaining({ node: 'ok', settings: 'missing' }),
+    ])
+    expect(doctor?.stdout.split('\n').filter(line => line.startsWith('missing'))).toEqual([
+      `missing  settings  ${fault}`,
+    ])
+    expect(check).toEqual({
+      status: 3,
+      stdout: `${fault}\n1 fault: serve would refuse to start\n`,
+      stderr: '',
+    })
+    expect(serve).toEqual({ status: 1, stdout: '', stderr: `slipway: ${fault}\n` })
+  })
+
+  it('says which of them is not accepted', async () => {
+    const cwd = await temporaryFolder()
+    const { status, stdout } = await slipway(['doctor'], { cwd, env: { SLIPWAY_WORKERS: '65' } })
+    expect([status, stdout]).toEqual([
+      3,
+      expect.stringMatching(/^missing +settings +SLIPWAY_WORKERS: workers:/),
+    ])
+  })
+})
+
 describeEngines(it => {
   const doctor = (place: S3Place, bucket: string) =>
     slipway(['doctor', '--storage', `s3://${bucket}/p`, '--json'], {

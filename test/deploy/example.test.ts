@@ -7,6 +7,7 @@ import { policyOf } from '../../auth/policy.ts'
 import { parseRepositoryName } from '../../oci/names.ts'
 import { accessOf } from '../../server/access-settings.ts'
 import { loadSettings, settingList } from '../../server/config.ts'
+import { placeOf } from '../../server/storage-place.ts'
 
 const example = readFileSync(new URL('../../deploy/slipway.example.yaml', import.meta.url), 'utf8')
 const settings = example.match(/(?<=^# )[a-z_]+: .+$/gm) ?? []
@@ -56,6 +57,30 @@ describe('the example of access', () => {
     expect([...sources.keys()]).toEqual(['login.htpasswd', 'groups', 'access', 'protect', 'workloads'])
     const policy = policyOf({ ...accessOf(settings), now: Date.now })
     expect(people.map(who => policy.level(who, name))).toEqual([undefined, 'pull'])
+  })
+})
+
+describe.for([
+  ['slipway.service', /^(#?)Environment=(\w+)=(.+)$/gm, /^ExecStart=\S+ \S+ (.+)$/m],
+  ['Dockerfile', /^(#?) *(?:ENV|.* -e) (SLIPWAY_\w+)=(\S+)/gm, /^CMD \["node", "cli\/main.ts", (.+)\]$/m],
+] as const)('%s', ([name, variables, start]) => {
+  const text = readFileSync(new URL(`../../deploy/${name}`, import.meta.url), 'utf8')
+  const found = [...text.matchAll(variables)]
+  const env = (isComment: boolean) =>
+    Object.fromEntries(
+      found.flatMap(([, mark, variable, value]) =>
+        isComment || mark === '' ? [[variable ?? '', value ?? '']] : [],
+      ),
+    )
+
+  it('serves a folder, and the bucket that somebody names', () => {
+    expect(start.exec(text)?.[1]?.replaceAll('"', '')).toBe('serve')
+    const at = (given: Record<string, string>) => placeOf(loadSettings({ cwd: '/', env: given }).settings, {})
+    expect(at(env(false))).toMatchObject({ kind: 'folder', path: expect.stringMatching(/^\/(var|data)/) })
+    expect(at(env(true))).toMatchObject({
+      kind: 'bucket',
+      settings: { bucket: 'images', prefix: 'registry' },
+    })
   })
 })
 

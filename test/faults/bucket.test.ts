@@ -72,6 +72,19 @@ describeEngines(it => {
     expect(await ready()).toBe(200)
   }, 60_000)
 
+  it('says soon that it is not ready where the store takes requests and does not answer', async ({
+    engine,
+    bucket,
+  }) => {
+    const { proxy, ask } = await wired(engine, bucket)
+    proxy.inject({ kind: 'hang' }, always)
+    const answer = await ask('/readyz')
+    expect([answer.status, await answer.json()]).toEqual([
+      503,
+      { status: 'unavailable', storage: 'storage does not answer within 3 s' },
+    ])
+  })
+
   it('answers though the store hangs once', async ({ engine, bucket }) => {
     const { proxy, repository } = await wired(engine, bucket)
     await pushImage(repository, small('hang'), 'hang')

@@ -49,11 +49,12 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   if (running) return foreignServer(running)
   const folder = options.data ?? (await mkdtemp(join(tmpdir(), 'slipway-data-')))
   const { listen = '127.0.0.1:0' } = options
-  const args = [program, 'serve', '--listen', listen, '--data', folder, ...(options.args ?? [])]
+  const args = [program, 'serve', '--listen', listen, ...(options.args ?? [])]
   const [first, ...rest] = leashed([process.execPath, ...args])
   const child = spawn(first, rest, {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...compiledOnce, ...options.env },
+    // Not as a flag: that would be stronger than a bucket which the test names.
+    env: { ...process.env, ...compiledOnce, SLIPWAY_DATA: folder, ...options.env },
   })
   const exited = once(child, 'exit')
   const stop = async () => {

@@ -15,6 +15,7 @@ describe('a bucket', () => {
     ['registry/team/a_b.c-D/', 'registry', 'team/a_b.c-D'],
     ['s3://my.own-registry.3/a..b', 'my.own-registry.3', 'a..b'],
     [`s3://${'a'.repeat(63)}`, 'a'.repeat(63), ''],
+    [`s3://registry/${'a/'.repeat(100)}`, 'registry', `${'a/'.repeat(99)}a`],
   ])('may be written as %s', ([given, bucket, prefix]) => {
     const place = { kind: 'bucket', settings: { bucket, prefix } }
     expect(placed(s3(`bucket: "${given}"`))).toMatchObject(place)
@@ -44,12 +45,25 @@ describe('a bucket', () => {
     's3://registry/%61',
     's3://registry/ä',
     's3://key@registry',
+    `s3://registry/${'a'.repeat(201)}`,
   ])('is not %j', given => {
-    const accepts = 'expected s3://bucket, s3://bucket/prefix or the name of a bucket'
+    const accepts =
+      'expected s3://bucket or s3://bucket/prefix; of the bucket 3 to 63 characters: a-z, 0-9, . and -, the first and last ' +
+      'a letter or digit; of the prefix at most 200: A-Z, a-z, 0-9, . _ - and / between folders, none of them . or ..'
+    const shown = given.length > 79 ? `"${given.slice(0, 79)}…` : `"${given}"`
     expect(faults({ yaml: s3(`bucket: "${given}"`) })).toEqual([
-      `slipway.yaml:1: storage.s3.bucket: ${accepts}, found "${given}"`,
+      `slipway.yaml:1: storage.s3.bucket: ${accepts}, found ${shown}`,
     ])
-    expect(faults({ flags: { storage: given } })).toEqual([`--storage: ${accepts}, found "${given}"`])
+    expect(faults({ flags: { storage: given } })).toEqual([`--storage: ${accepts}, found ${shown}`])
+  })
+
+  it('is a setting inside storage, and storage is none', () => {
+    expect(faults({ yaml: 'storage: s3://images' })).toEqual([
+      'slipway.yaml:1: storage: expected settings (s3), found "s3://images"; did you mean storage.s3.bucket?',
+    ])
+    expect(faults({ env: { SLIPWAY_STORAGE: 's3://images' } })).toEqual([
+      'SLIPWAY_STORAGE: no such setting; did you mean SLIPWAY_STORAGE_S3_BUCKET?',
+    ])
   })
 
   it('stands for the folder, wherever it is named, and is at AWS unless something else is said', () => {
@@ -66,12 +80,36 @@ describe('a bucket', () => {
   })
 })
 
+describe('the flag of the folder', () => {
+  const folder = { kind: 'folder', path: '/srv/slipway', durability: 'full' }
+  const yaml = s3(
+    'bucket: registry, endpoint: "https://s3.acme.dev", access_key_id: key, secret_access_key_file: none',
+  )
+
+  it('is stronger than a bucket of the file or the environment', () => {
+    const flags = { data: '/srv/slipway' }
+    for (const given of [{ yaml }, { env: { SLIPWAY_STORAGE_S3_BUCKET: 'registry' } }]) {
+      expect(placeOf(load({ ...given, flags }).settings, {})).toEqual(folder)
+      expect(placeOf(load({ ...given }).settings, {})).toMatchObject({ kind: 'bucket' })
+    }
+    // Not so a folder from elsewhere, which is but a default that somebody wrote down.
+    expect(placeOf(load({ yaml, env: { SLIPWAY_DATA: '/srv/slipway' } }).settings, {})).toMatchObject({
+      kind: 'bucket',
+    })
+  })
+
+  it('is refused beside that of a bucket', () => {
+    expect(faults({ flags: { data: '/srv/slipway', storage: 's3://registry' } })).toEqual([
+      '--data: --storage is given too, and one place holds everything: leave one of them away',
+    ])
+  })
+})
+
 describe('an endpoint', () => {
   it.for<[given: string, endpoint: string]>([
     ['http://127.0.0.1:9000', 'http://127.0.0.1:9000'],
     ['https://s3.acme.dev/', 'https://s3.acme.dev'],
     ['https://[::1]:9000', 'https://[::1]:9000'],
-    ['https://acme.dev/s3/', 'https://acme.dev/s3'],
   ])('may be %s, with the bucket in the path', ([given, endpoint]) => {
     const settings = { endpoint, pathStyle: true }
     expect(placed(s3(`bucket: registry, endpoint: "${given}"`))).toMatchObject({ settings })
@@ -92,7 +130,13 @@ describe('an endpoint', () => {
     'https://a#b',
   ])('is not %j', given => {
     expect(faults({ yaml: s3(`bucket: registry, endpoint: "${given}"`) })).toEqual([
-      `slipway.yaml:1: storage.s3.endpoint: expected http:// or https:// and a host, found "${given}"`,
+      `slipway.yaml:1: storage.s3.endpoint: expected http:// or https:// and a host, without a path, found "${given}"`,
+    ])
+  })
+
+  it.for(['https://acme.dev/s3', 'https://acme.dev/bucket/'])('has no path, as %s does', given => {
+    expect(faults({ yaml: s3(`bucket: registry, endpoint: "${given}"`) })).toEqual([
+      'slipway.yaml:1: storage.s3.endpoint: has no path: write https://acme.dev, and in storage.s3.bucket s3://bucket/prefix',
     ])
   })
 })
