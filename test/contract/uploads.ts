@@ -13,6 +13,7 @@ import {
   registryOver,
   repo,
 } from '../helpers/local-registry.ts'
+import { pause } from '../helpers/until.ts'
 import { fault, io } from '../helpers/waiting.ts'
 import { type AgingStore, contents } from './blobs.ts'
 
@@ -256,15 +257,15 @@ export function describeUploads(name: string, open: () => Promise<AgingStore>): 
     })
 
     it('and purges those that lie idle for too long', async () => {
-      const old = await begun(countable())
-      expect(await registry.uploads.purge(io)).toBe(0)
-      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 25 * 3600_000 })
-      try {
-        expect(await registry.uploads.purge(io)).toBe(1)
-      } finally {
-        vi.useRealTimers()
-      }
-      await expect(registry.uploads.find(pusher, old.address, io)).rejects.toMatchObject(unknown)
+      let ttlMs = 3600_000
+      const limited = registryOver(store, { uploadLimits: () => ({ perOwner: 10, ttlMs }) })
+      const { address } = await limited.uploads.start(pusher, 'sha256', io)
+      const old = await limited.uploads.append(pusher, address, body(countable()), io)
+      expect(await limited.uploads.purge(io)).toBe(0)
+      ttlMs = 1
+      await pause(20)
+      expect(await limited.uploads.purge(io)).toBe(1)
+      await expect(limited.uploads.find(pusher, old.address, io)).rejects.toMatchObject(unknown)
     })
   })
 }
