@@ -116,16 +116,22 @@ export const schema = z.strictObject({
           does: 'The largest manifest that may be pushed.',
           reloadable: true,
         }),
-      uploads_per_user: parsedBy(wholeNumber(1, 100_000)).prefault('100').register(about, {
-        accepts: 'a number from 1 to 100000',
-        does: 'How many unfinished uploads that hold something one user may have. All who have no name share it.',
-        reloadable: true,
-      }),
+      uploads_per_user: parsedBy(wholeNumber(1, 100_000))
+        .prefault('100')
+        .register(about, {
+          accepts: 'a number from 1 to 100000',
+          does:
+            'How many unfinished uploads that hold something one user may have. All who have no name share it. In a bucket ' +
+            'those count that have filled a part, which is 16 MiB.',
+          reloadable: true,
+        }),
       upload_ttl: parsedBy(inRange(parseDuration, 1_000, 365 * 86_400_000))
         .prefault('24h')
         .register(about, {
           accepts: 'a time from 1s to 365d',
-          does: 'Unfinished uploads to which nothing was added for longer than this are removed.',
+          does:
+            'Unfinished uploads to which nothing was added for longer than this are removed. In a bucket what fits a part, ' +
+            'which is 16 MiB, cannot be gone on with after a day, and some of it stays.',
           reloadable: true,
         }),
       requests_per_minute: parsedBy(text => (text === 'off' ? text : wholeNumber(60, 10_000_000)(text)))

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import type { About } from './config-sources.ts'
 import { about, listOf, parseBoolean, parsedBy, parseOrigin } from './config-values.ts'
-import { parseNetwork, type Redirect } from './redirection.ts'
+import { parseServedNetwork, type Redirect } from './redirection.ts'
 
 /** A bucket, and what stands in front of every key in it. */
 interface Place {
@@ -74,7 +74,7 @@ export const storageSettings = {
             'the path of a file',
             'The file that has the secret of access_key_id, so that it need not stand among the settings.',
           ),
-          redirect: listOf(text => parseBoolean(text) ?? parseNetwork(text))
+          redirect: listOf(text => parseBoolean(text) ?? parseServedNetwork(text))
             .transform((given, ctx): Redirect => {
               const [first] = given
               if (given.length === 1 && typeof first === 'boolean') return first

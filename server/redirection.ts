@@ -1,12 +1,12 @@
 /** Who is sent to the store for large blobs, and who gets them from us. */
-import { mostBits, networkList, parseNetwork as parseWritten } from './client-networks.ts'
+import { mostBits, networkList, parseNetwork } from './client-networks.ts'
 
 /** Everybody, nobody, or everybody but the clients in these networks. */
 export type Redirect = boolean | readonly string[]
 
 /** As those of clients are written, and a single address with its bits; undefined for anything else. */
-export function parseNetwork(text: string): string | undefined {
-  const network = parseWritten(text)
+export function parseServedNetwork(text: string): string | undefined {
+  const network = parseNetwork(text)
   return network === undefined || network.includes('/') ? network : `${network}/${mostBits(network)}`
 }
 

@@ -130,7 +130,7 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
       await bucket.put(key, nothing, operation(io))
     } else if (uploadId !== undefined) {
       const full = parts ?? (await verified(state, io)).parts ?? []
-      const all = { parts: last ? [...full, last] : full, size, crc32: crc }
+      const all = { parts: last ? [...full, last] : full, crc32: crc }
       if (!(await bucket.completeMultipart({ key, uploadId }, all, operation(io)))) throw unknown()
     }
     // Whoever completes it may fail yet at what comes next, and try again: forgotten it is by `abort`.

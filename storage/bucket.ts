@@ -87,7 +87,6 @@ export interface MultipartId {
 export interface WholeObject {
   /** From part 1 on. */
   readonly parts: readonly Part[]
-  readonly size: number
   /** CRC-32 of all bytes; undefined where nobody knows it. */
   readonly crc32: number | undefined
 }

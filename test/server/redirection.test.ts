@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { isSameHost, parseNetwork, type Redirect, redirection } from '../../server/redirection.ts'
+import { isSameHost, parseServedNetwork, type Redirect, redirection } from '../../server/redirection.ts'
 
 it.for([
   ['10.0.0.0/8', '10.0.0.0/8'],
@@ -17,7 +17,7 @@ it.for([
   ['fe80::1%eth0', undefined],
   ['office', undefined],
 ] as const)('reads %j as the network %j', ([text, network]) => {
-  expect(parseNetwork(text)).toBe(network)
+  expect(parseServedNetwork(text)).toBe(network)
 })
 
 const office = ['10.1.0.0/16', 'fd00:1::/32', '192.0.2.7/32']
