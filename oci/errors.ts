@@ -85,6 +85,13 @@ export function isFault(error: unknown, fault: Fault): error is RegistryError {
   return error instanceof RegistryError && error.fault === fault
 }
 
+/** For `catch`: undefined instead of this fault; every other error is thrown again. */
+export const unlessFault =
+  (fault: Fault) =>
+  (error: unknown): undefined => {
+    if (!isFault(error, fault)) throw error
+  }
+
 /** The system's error code, such as ENOENT; undefined for anything that is not a system error. */
 export function codeOf(error: unknown): string | undefined {
   const code = error instanceof Error && 'code' in error ? error.code : undefined

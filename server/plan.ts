@@ -141,10 +141,11 @@ async function listenFaults(
       return [{ fault, mayBeOurs }]
     }),
   )
-  const [ours, others] = [true, false].map(which =>
-    found.flat().flatMap(({ fault, mayBeOurs }) => (mayBeOurs === which ? [fault] : [])),
-  )
-  return { faults: (others ?? []).map(({ text }) => text), servedAt: ours ?? [] }
+  const all = found.flat()
+  return {
+    faults: all.filter(({ mayBeOurs }) => !mayBeOurs).map(({ fault }) => fault.text),
+    servedAt: all.filter(({ mayBeOurs }) => mayBeOurs).map(({ fault }) => fault),
+  }
 }
 
 /** What protects relies on a change and the look before it being one: a store that cannot do that protects nothing. */

@@ -9,7 +9,7 @@
  */
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import { isFault, RegistryError } from '../oci/errors.ts'
+import { RegistryError, unlessFault } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
 import type { Bucket } from './bucket.ts'
 import { type Gathered, noParts, partWriter } from './bucket-parts.ts'
@@ -44,9 +44,6 @@ const capacity = {
   sizeCalculation: ({ parts = [] }: Known) => 1 + parts.length,
 }
 const nothing = Buffer.alloc(0)
-function unlessUnknown(error: unknown): undefined {
-  if (!isFault(error, 'UPLOAD_UNKNOWN')) throw error
-}
 
 export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMethods {
   const known = new LRUCache<string, Known>(capacity)
@@ -204,7 +201,7 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
 
     reread: (upload, io) =>
       alone(upload, async () => {
-        const now = await standing(upload, io).catch(unlessUnknown)
+        const now = await standing(upload, io).catch(unlessFault('UPLOAD_UNKNOWN'))
         if (!now || now.state === 'gone') return undefined
         const { state } = now
         const key = state.uploadId === undefined ? (state.tail ?? state.key) : await join(upload, now, io)

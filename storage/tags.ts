@@ -67,13 +67,6 @@ function pastOf(before: TagRecord | undefined, to: Digest): readonly Past[] {
   return [{ d, at, by }, ...h].slice(0, historyLength)
 }
 
-/** The record of a tag that its author points to a manifest. */
-function moved(tag: Tag, before: TagRecord | undefined, to: Digest, { by, guard, told }: TagAuthor): Buffer {
-  guard?.({ tag, from: before?.d, to })
-  told?.({ tag, from: before?.d, to })
-  return encodeRecord({ d: to, at: Date.now(), by, rev: (before?.rev ?? 0) + 1, h: pastOf(before, to) })
-}
-
 export function tags(store: ObjectStore): Tags {
   async function find(rid: Rid, tag: Tag, io: Io): Promise<HeldTag | undefined> {
     const record = await store.read(tagKey(rid, tag), io)
@@ -89,11 +82,13 @@ export function tags(store: ObjectStore): Tags {
       refuseUnless(condition, tag, await self.resolve(rid, tag, io))
     },
 
-    async point(rid, tag, to, { condition, ...author }, options) {
+    async point(rid, tag, to, { by, condition, guard, told }, options) {
       const pointed = (found: StoredRecord | undefined) => {
         const before = found && decodeRecord<TagRecord>(found)
         refuseUnless(condition, tag, before?.d)
-        return moved(tag, before, to, author)
+        guard?.({ tag, from: before?.d, to })
+        told?.({ tag, from: before?.d, to })
+        return encodeRecord({ d: to, at: Date.now(), by, rev: (before?.rev ?? 0) + 1, h: pastOf(before, to) })
       }
       await update(store, tagKey(rid, tag), pointed, options)
     },

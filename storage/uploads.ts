@@ -1,4 +1,4 @@
-import { isFault, RegistryError } from '../oci/errors.ts'
+import { isFault, RegistryError, unlessFault } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
 import { type Algorithm, algorithmOf, type Digest, hexOf } from '../oci/names.ts'
 import type { Blobs } from './blobs.ts'
@@ -50,7 +50,7 @@ export function uploads(
   async function abortIdle(candidates: readonly Upload[], idleMs: number, io: Io): Promise<number> {
     let aborted = 0
     for (const upload of candidates) {
-      const found = await store.uploaded(upload, io).catch(unlessUnknown)
+      const found = await store.uploaded(upload, io).catch(unlessFault('UPLOAD_UNKNOWN'))
       if (found && Date.now() - found.modifiedMs <= idleMs) continue
       await store.abort(upload, io)
       aborted++
@@ -214,10 +214,6 @@ export function uploads(
     },
   }
   return self
-}
-
-function unlessUnknown(error: unknown): undefined {
-  if (!isFault(error, 'UPLOAD_UNKNOWN')) throw error
 }
 
 /** A body on its way into the store, with its digest on the way to whoever watches. */
