@@ -38,7 +38,7 @@ export async function drive<T>(
   next: () => T | undefined,
   exchange: (connection: Connection, task: T, open: Open) => Promise<number>,
 ): Promise<Report> {
-  const poller = openPoller({ copy: load.copy ?? false, wakeBytes: wakeBytesFor(load.connections) })
+  const poller = openPoller({ copy: load.copy ?? false })
   const latencies: number[] = []
   const ends: number[] = []
   const errors: string[] = []
@@ -91,11 +91,6 @@ export async function drive<T>(
     errors,
     tenths: tenthsOf(ends),
   }
-}
-
-/** Measured against nginx: 256 KiB is the cheapest for few connections, and costs a third of the speed at sixteen. */
-function wakeBytesFor(connections: number): number {
-  return Math.min(256, Math.max(64, 1024 / connections)) * 1024
 }
 
 export function quantile(sorted: readonly number[], share: number): number {

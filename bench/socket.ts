@@ -24,8 +24,6 @@ export interface Poller {
 export interface PollerOptions {
   /** Copies drained bytes into memory, as a client must that wants to have them. */
   readonly copy: boolean
-  /** A socket that drains wakes for so many bytes: few wake-ups are cheap, but a sender must not run dry meanwhile. */
-  readonly wakeBytes: number
 }
 
 const libc = koffi.load('libc.so.6')
@@ -39,7 +37,7 @@ const system = {
   close: libc.func('int close(int)'),
 }
 // <sys/socket.h>, <poll.h> and <netinet/tcp.h> of Linux.
-const [AF_INET, SOCK_STREAM, SOL_SOCKET, SO_RCVLOWAT, IPPROTO_TCP, TCP_NODELAY] = [2, 1, 1, 18, 6, 1]
+const [AF_INET, SOCK_STREAM, IPPROTO_TCP, TCP_NODELAY] = [2, 1, 6, 1]
 const [MSG_TRUNC, MSG_DONTWAIT, MSG_NOSIGNAL] = [0x20, 0x40, 0x4000]
 const [POLLIN, POLLOUT] = [1, 4]
 
@@ -54,7 +52,7 @@ interface Waiter {
   readonly fail: (error: unknown) => void
 }
 
-export function openPoller({ copy, wakeBytes }: PollerOptions): Poller {
+export function openPoller({ copy }: PollerOptions): Poller {
   const waiting = new Map<number, Waiter>()
   const scratch = copy ? Buffer.alloc(copyBytes) : null
 
@@ -76,13 +74,6 @@ export function openPoller({ copy, wakeBytes }: PollerOptions): Poller {
 
   function connect(port: number): Socket {
     const fd = openSocket(port)
-    let lowWater = 1
-    const wakeAt = (count: number) => {
-      if (count === lowWater) return
-      setOption(fd, SOL_SOCKET, SO_RCVLOWAT, count)
-      lowWater = count
-    }
-
     return {
       send(bytes) {
         let sent = 0
@@ -93,22 +84,17 @@ export function openPoller({ copy, wakeBytes }: PollerOptions): Poller {
         })
       },
       receive(into) {
-        wakeAt(1)
         return until(fd, POLLIN, () => transferred('recv', system.recv(fd, into, into.length, MSG_DONTWAIT)))
       },
       async drain(count) {
         if (count <= 0) return 0
         const flags = MSG_DONTWAIT | (scratch ? 0 : MSG_TRUNC)
         let left = count
-        const wake = () => wakeAt(left > wakeBytes ? wakeBytes : 1)
-        wake()
         return await until(fd, POLLIN, () => {
           const wanted = scratch ? Math.min(left, copyBytes) : left
           const got = transferred('recv', system.recv(fd, scratch, wanted, flags))
           left -= got ?? 0
-          if (left === 0 || got === 0) return count - left
-          wake()
-          return undefined
+          return left === 0 || got === 0 ? count - left : undefined
         })
       },
       close() {

@@ -1,6 +1,11 @@
 /** Sends files into sockets from one thread beside Node's own, without the bytes ever entering the process. */
 import { type Cancellation, startMover } from './mover.ts'
 
+export interface Sending extends Cancellation {
+  /** Whether the socket's other end is on this machine too: there is no network then to be careful with. */
+  readonly sameHost?: boolean
+}
+
 export interface FileSender {
   /**
    * Sends the bytes [start, end) of a file into a connected, non-blocking stream socket, and resolves when the kernel
@@ -10,7 +15,7 @@ export interface FileSender {
    * Rejects with the signal's reason when it aborts, and otherwise with a TransferError: ENODATA when the file is too
    * short, ETIMEDOUT when the other side has taken nothing for too long.
    */
-  send(socketFd: number, fileFd: number, start: number, end: number, io: Cancellation): Promise<void>
+  send(socketFd: number, fileFd: number, start: number, end: number, how: Sending): Promise<void>
   /** Ends the thread. Sends in flight reject; later ones reject at once with `moved` 0. */
   close(): Promise<void>
 }
@@ -31,10 +36,14 @@ export async function startFileSender(
   const { mover } = started
   return {
     sender: {
-      async send(socketFd, file, start, end, io) {
+      async send(socketFd, file, start, end, { sameHost = false, ...io }) {
         io.signal.throwIfAborted()
         if (start === end) return
-        await mover.move(socketFd, socket => ({ kind: 'send', socket, file, start, end, idleMs }), io)
+        await mover.move(
+          socketFd,
+          socket => ({ kind: 'send', socket, file, start, end, idleMs, sameHost }),
+          io,
+        )
       },
       close: mover.close,
     },

@@ -14,6 +14,10 @@ const EPOLL_CLOEXEC = 0o2000000
 const EPOLL_CTL_ADD = 1
 const EPOLL_CTL_DEL = 2
 const POSIX_FADV_WILLNEED = 3
+const IPPROTO_TCP = 6
+const TCP_CONGESTION = 13
+/** The one congestion control that every kernel has and every process may choose (tcp(7)). */
+const RENO = Buffer.from('reno')
 /** struct epoll_event in words of 32 bits: events, then a union that begins with the descriptor. Only x86-64 packs it. */
 const EVENT_WORDS = process.arch === 'x64' ? 3 : 4
 const EVENT_FD_WORD = process.arch === 'x64' ? 1 : 2
@@ -32,6 +36,11 @@ export interface Syscalls {
   receive(socket: number, buffer: Uint8Array, count: number): number
   /** posix_fadvise(2), WILLNEED: starts to read `count` bytes at `offset` into the page cache. */
   willNeed(file: number, offset: number, count: number): number
+  /**
+   * setsockopt(2), TCP_CONGESTION: one that sends whatever the window has room for. Others, bbr among them, set a timer
+   * for each segment, which costs more than the segment where no network is in between.
+   */
+  unpace(socket: number): number
   /** A second descriptor, closed on exec, of the same open file or socket. */
   duplicate(fd: number): number
   /** A counter to wake a poller with, non-blocking. */
@@ -74,6 +83,7 @@ function bind(koffi: typeof import('koffi').default): Syscalls {
   const sendfile = define('int64_t sendfile(int socket, int file, int64_t *offset, size_t count)')
   const recv = define('int64_t recv(int socket, void *buffer, size_t count, int flags)')
   const fadvise = define('int posix_fadvise(int fd, int64_t offset, int64_t count, int advice)')
+  const setsockopt = define('int setsockopt(int socket, int level, int name, void *value, uint32_t length)')
   const fcntl = define('int fcntl(int fd, int command, ...)')
   const eventfd = define('int eventfd(unsigned int initial, int flags)')
   const epollCreate = define('int epoll_create1(int flags)')
@@ -92,6 +102,7 @@ function bind(koffi: typeof import('koffi').default): Syscalls {
     receive: (socket, buffer, count) => recv(socket, buffer, count, 0),
     // The one call here that returns its errno, not negated, instead of setting it.
     willNeed: (file, offset, count) => -fadvise(file, offset, count, POSIX_FADV_WILLNEED),
+    unpace: socket => setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, RENO, RENO.length),
     duplicate: fd => fcntl(fd, F_DUPFD_CLOEXEC, 'int', 0),
     eventfd: () => eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
     epollCreate: () => epollCreate(EPOLL_CLOEXEC),

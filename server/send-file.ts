@@ -73,7 +73,10 @@ async function sendByKernel(
   if (socketFd === undefined) return false
 
   try {
-    await whileConnected(socket, io, stop => sender.send(socketFd, fd, start, end, stop))
+    const sameHost = socket.remoteAddress === socket.localAddress
+    await whileConnected(socket, io, ({ signal }) =>
+      sender.send(socketFd, fd, start, end, { signal, sameHost }),
+    )
   } catch (error) {
     if (error instanceof TransferError && error.moved === 0) return false
     throw error
