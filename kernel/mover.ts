@@ -2,7 +2,7 @@
 import { closeSync } from 'node:fs'
 import { getSystemErrorName } from 'node:util'
 import { type PollerThread, startPoller } from './poller-thread.ts'
-import { loadSyscalls } from './syscalls.ts'
+import { loadSyscalls, type Syscalls } from './syscalls.ts'
 import type { Command, Report, TransferCommand } from './transfers.ts'
 
 /** What `Io` is elsewhere; this folder imports no other. */
@@ -38,7 +38,7 @@ export interface Mover {
 export async function startMover(
   name: string,
   onLost: (cause: Error) => void,
-): Promise<{ readonly mover: Mover } | { readonly missing: string }> {
+): Promise<{ readonly mover: Mover; readonly syscalls: Syscalls } | { readonly missing: string }> {
   const loaded = await loadSyscalls()
   if ('missing' in loaded) return loaded
   const { syscalls } = loaded
@@ -86,5 +86,5 @@ export async function startMover(
       await thread.stop()
     },
   }
-  return { mover }
+  return { mover, syscalls }
 }

@@ -2,6 +2,7 @@
 import { getSystemErrorName } from 'node:util'
 import { EPOLLERR, EPOLLHUP, EPOLLOUT, isTryLater, type Syscalls } from './syscalls.ts'
 import type { Transfer, TransferEnd } from './transfers.ts'
+import { PIPE_BYTES, sendThrough, type WidePipe } from './wide-pipe.ts'
 
 export interface SendCommand {
   readonly kind: 'send'
@@ -12,10 +13,11 @@ export interface SendCommand {
   /** How long the other side may take nothing, in ms. */
   readonly idleMs: number
   readonly sameHost: boolean
+  readonly pipe: WidePipe | undefined
 }
 
 /** What one socket may take before the next has its turn. */
-const TURN_BYTES = 1024 * 1024
+const TURN_BYTES = PIPE_BYTES
 /** How far a slow disk is asked to read ahead of a socket. */
 const AHEAD_BYTES = 8 * TURN_BYTES
 /** A turn takes a fifth of a ms from memory, and 3 more if another thread gets the processor: longer is a wait for the disk. */
@@ -23,7 +25,7 @@ const DISK_TURN_MS = 4
 
 export function outgoing(
   syscalls: Syscalls,
-  { socket, file, start, end, idleMs, sameHost }: SendCommand,
+  { socket, file, start, end, idleMs, sameHost, pipe }: SendCommand,
 ): Transfer {
   // Where it is refused, the bytes only go slower.
   if (sameHost) syscalls.unpace(socket)
@@ -31,6 +33,8 @@ export function outgoing(
   let movedMs = performance.now()
   /** Up to where the disk was asked to read; undefined as long as nothing had to wait for it. */
   let advised: number | undefined
+  /** Took a whole turn the last time. One that does not would have most of a full pipe thrown away. */
+  let isFast = false
 
   /** Keeps a disk busy while other sockets are served: sendfile itself waits for pages that are not in memory. */
   function readAhead(): void {
@@ -48,7 +52,12 @@ export function outgoing(
     },
     turn(events): TransferEnd | undefined {
       const began = performance.now()
-      const sent = syscalls.sendfile(socket, file, position, Math.min(TURN_BYTES, end - position))
+      const count = Math.min(TURN_BYTES, end - position)
+      const sent =
+        pipe && isFast
+          ? sendThrough(syscalls, pipe, socket, file, position, count)
+          : syscalls.sendfile(socket, file, position, count)
+      isFast = sent === TURN_BYTES
       if (sent > 0) {
         position += sent
         movedMs = performance.now()

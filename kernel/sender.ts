@@ -1,5 +1,6 @@
 /** Sends files into sockets from one thread beside Node's own, without the bytes ever entering the process. */
 import { type Cancellation, startMover } from './mover.ts'
+import { closeWidePipe, openWidePipe } from './wide-pipe.ts'
 
 export interface Sending extends Cancellation {
   /** Whether the socket's other end is on this machine too: there is no network then to be careful with. */
@@ -33,19 +34,27 @@ export async function startFileSender(
 ): Promise<{ readonly sender: FileSender } | { readonly missing: string }> {
   const started = await startMover('file-sender', onLost)
   if ('missing' in started) return started
-  const { mover } = started
+  const { mover, syscalls } = started
+  const pipe = openWidePipe(syscalls)
+  let closing: Promise<void> | undefined
+  async function release(): Promise<void> {
+    await mover.close()
+    if (pipe) closeWidePipe(pipe)
+  }
+
   return {
     sender: {
-      async send(socketFd, file, start, end, { sameHost = false, ...io }) {
-        io.signal.throwIfAborted()
+      async send(socketFd, file, start, end, how) {
+        how.signal.throwIfAborted()
         if (start === end) return
-        await mover.move(
-          socketFd,
-          socket => ({ kind: 'send', socket, file, start, end, idleMs, sameHost }),
-          io,
-        )
+        const { sameHost = false } = how
+        const what = { kind: 'send', file, start, end, idleMs, sameHost, pipe } as const
+        await mover.move(socketFd, socket => ({ socket, ...what }), how)
       },
-      close: mover.close,
+      close() {
+        closing ??= release()
+        return closing
+      },
     },
   }
 }

@@ -8,6 +8,9 @@ import { constants } from 'node:os'
 const { EAGAIN, EINTR } = constants.errno
 
 const F_DUPFD_CLOEXEC = 1030
+const F_SETPIPE_SZ = 1031
+const O_CLOEXEC = 0o2000000
+const SPLICE_F_NONBLOCK = 2
 const EFD_CLOEXEC = 0o2000000
 const EFD_NONBLOCK = 0o4000
 const EPOLL_CLOEXEC = 0o2000000
@@ -32,6 +35,15 @@ export const EPOLLET = 0x8000_0000
 export interface Syscalls {
   /** sendfile(2): moves up to `count` bytes of `file` at `offset` into `socket`. 0: the file ends before `offset`. */
   sendfile(socket: number, file: number, offset: number, count: number): number
+  /**
+   * splice(2), without waiting for a pipe or a socket: moves up to `count` bytes between a pipe and something else. `offset`:
+   * where in `from`, if that is a file. 0: it ends there.
+   */
+  splice(from: number, offset: number | undefined, to: number, count: number): number
+  /** pipe(2), closed on exec: puts the end to read from and the end to write to into `ends`. */
+  pipe(ends: Int32Array): number
+  /** F_SETPIPE_SZ: asks for room for so many bytes in a pipe. The room that it has then. */
+  resizePipe(pipe: number, bytes: number): number
   /** recv(2): up to `count` bytes into the beginning of `buffer`. 0: the sender has ended. */
   receive(socket: number, buffer: Uint8Array, count: number): number
   /** posix_fadvise(2), WILLNEED: starts to read `count` bytes at `offset` into the page cache. */
@@ -81,6 +93,10 @@ function bind(koffi: typeof import('koffi').default): Syscalls {
     }
   }
   const sendfile = define('int64_t sendfile(int socket, int file, int64_t *offset, size_t count)')
+  const splice = define(
+    'int64_t splice(int from, int64_t *fromOffset, int to, int64_t *toOffset, size_t count, unsigned int flags)',
+  )
+  const pipe = define('int pipe2(int *ends, int flags)')
   const recv = define('int64_t recv(int socket, void *buffer, size_t count, int flags)')
   const fadvise = define('int posix_fadvise(int fd, int64_t offset, int64_t count, int advice)')
   const setsockopt = define('int setsockopt(int socket, int level, int name, void *value, uint32_t length)')
@@ -99,6 +115,12 @@ function bind(koffi: typeof import('koffi').default): Syscalls {
       offsetCell[0] = BigInt(offset)
       return sendfile(socket, file, offsetCell, count)
     },
+    splice(from, offset, to, count) {
+      if (offset !== undefined) offsetCell[0] = BigInt(offset)
+      return splice(from, offset === undefined ? null : offsetCell, to, null, count, SPLICE_F_NONBLOCK)
+    },
+    pipe: ends => pipe(ends, O_CLOEXEC),
+    resizePipe: (fd, bytes) => fcntl(fd, F_SETPIPE_SZ, 'int', bytes),
     receive: (socket, buffer, count) => recv(socket, buffer, count, 0),
     // The one call here that returns its errno, not negated, instead of setting it.
     willNeed: (file, offset, count) => -fadvise(file, offset, count, POSIX_FADV_WILLNEED),

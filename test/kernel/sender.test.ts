@@ -1,13 +1,14 @@
 import { execFile } from 'node:child_process'
 import { randomFillSync } from 'node:crypto'
 import { once } from 'node:events'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { mkdtempDisposable, writeFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Worker } from 'node:worker_threads'
+import koffi from 'koffi'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { type FileSender, startFileSender } from '../../kernel/sender.ts'
 import { describeUnless, needsSyscalls } from '../helpers/obstacles.ts'
@@ -23,6 +24,17 @@ const path = join(folder.path, 'content')
 
 beforeAll(() => writeFile(path, bytes))
 afterAll(() => folder[Symbol.asyncDispose]())
+
+const defaultCongestionControl = readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim()
+
+function congestionControlOf(fd: number): string {
+  const libc = koffi.load(null)
+  const getsockopt = libc.func('int getsockopt(int, int, int, void *, uint32_t *)')
+  const name = Buffer.alloc(16)
+  // <netinet/tcp.h>: IPPROTO_TCP, TCP_CONGESTION
+  if (getsockopt(fd, 6, 13, name, new Uint32Array([name.length])) < 0) throw new Error('getsockopt failed')
+  return name.toString('latin1').replace(/\0.*$/, '')
+}
 
 async function started(
   onLost: (cause: Error) => void = () => {},
@@ -71,6 +83,34 @@ describeUnless(await needsSyscalls(), 'a file sender', () => {
       ])
       expect(received.equals(bytes.subarray(start, end))).toBe(true)
     }
+  })
+
+  it('sends every byte to a client that takes them in fits and starts', async () => {
+    await using sender = await started()
+    await using to = await opened()
+    using file = openContent()
+    const taken: Buffer[] = []
+    to.far.on('data', (chunk: Buffer) => {
+      taken.push(chunk)
+      if (taken.length % 7 !== 0) return
+      to.far.pause()
+      setTimeout(() => to.far.resume(), taken.length % 3)
+    })
+    await sender.send(to.fd, file.fd, 0, SIZE, io)
+    to.near.end()
+    await once(to.far, 'end')
+    expect(Buffer.concat(taken).equals(bytes)).toBe(true)
+  })
+
+  it.each([
+    [true, 'reno'],
+    [false, defaultCongestionControl],
+  ])('to the same host (%s) goes by %s', async (sameHost, expected) => {
+    await using sender = await started()
+    await using to = await opened()
+    using file = openContent()
+    await sender.send(to.fd, file.fd, 0, 10, { ...io, sameHost })
+    expect(congestionControlOf(to.fd)).toBe(expected)
   })
 
   it('says how far it came when the file is too short', async () => {
