@@ -1,7 +1,7 @@
 import { isFault, RegistryError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/names.ts'
 import { type ByteRange, parseRange } from '../oci/ranges.ts'
-import type { Blob } from '../storage/registry.ts'
+import type { FoundBlob } from '../storage/registry.ts'
 import { type Answer, empty } from './answer.ts'
 import { tokenServerOf } from './authorize.ts'
 import { challenged, mountDemand } from './challenge.ts'
@@ -48,16 +48,15 @@ const elsewhere = (location: string, digest: string) =>
 
 /** Where the store has a blob for a client that can fetch it there with the very headers that it sent us. */
 async function locationFor(
-  { registry, redirects }: Services,
+  { redirects }: Services,
   { req, state }: Context,
-  name: RepositoryName,
-  blob: Blob,
+  blob: FoundBlob,
 ): Promise<string | undefined> {
   const { authorization, host, ...asks } = req.headers
   // The store knows other entity tags than ours.
   const namesOurs = asks['if-range'] !== undefined || asks['if-match'] !== undefined
   if (namesOurs || !redirects(state.client)) return undefined
-  const location = await registry.blobs.locate(name, blob, state.io)
+  const location = await blob.locate(state.io)
   if (location === undefined) return undefined
   return authorization !== undefined && isSameHost(host, location) ? undefined : location
 }
@@ -67,19 +66,18 @@ export async function getBlob(
   ctx: Context,
   { name, digest }: OperationOf<'getBlob'>,
 ): Promise<Answer> {
-  const { registry } = services
   const { io } = ctx.state
   const { headers: asks } = ctx.req
-  const blob = await registry.blobs.stat(name, digest, { ...io, confirm: false })
+  const blob = await services.registry.blobs.find(name, digest, io)
   const headers = blobHeaders(digest)
   if (namesEntity(asks['if-none-match'], digest)) return empty(304, headers)
   const range = isCurrentFor(ctx.get('If-Range'), digest) ? parseRange(asks.range, blob.size) : undefined
   if (range === 'unsatisfiable')
     throw new RegistryError('RANGE_UNSATISFIABLE', { headers: { 'Content-Range': `bytes */${blob.size}` } })
-  const location = await locationFor(services, ctx, name, blob)
+  const location = await locationFor(services, ctx, blob)
   if (location !== undefined) return elsewhere(location, digest)
   const span = range ?? { start: 0, end: blob.size }
-  const content = await registry.blobs.open(name, blob, { ...io, ...(range && { range }) })
+  const content = await blob.open({ ...io, ...(range && { range }) })
   const body = content.kind === 'bytes' ? partOf(content.bytes, span) : { content, span }
   if (!range) return { status: 200, headers, body }
   const contentRange = `bytes ${span.start}-${span.end - 1}/${blob.size}`

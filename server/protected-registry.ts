@@ -53,8 +53,7 @@ export function protectedRegistry(registry: Registry, policy: () => Policy): Reg
   return {
     blobs: {
       stat: blobs.stat,
-      open: blobs.open,
-      locate: blobs.locate,
+      find: blobs.find,
       holders: blobs.holders,
       async mount(from, to, digest, io) {
         refuse({ kind: 'write' }, to)

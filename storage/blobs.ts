@@ -112,20 +112,22 @@ export function blobs(
       return { digest, size: held.size }
     },
 
-    async open(name, { digest }, io) {
+    async find(name, digest, io) {
       const { link } = await readLink(name, digest, io)
-      if (link.i !== undefined) return { kind: 'bytes', size: link.s, bytes: Buffer.from(link.i, 'base64') }
-      const content = link.k === undefined ? undefined : await store.open(link.k, io)
-      if (content?.size === link.s) return content
-      if (content?.kind === 'file') content.close()
-      if (content?.kind === 'stream') content.stream.destroy()
-      throw new Error(`content ${link.k} of ${digest} is ${content ? 'damaged' : 'missing'}`)
-    },
-
-    async locate(name, { digest }, io) {
-      if (!store.locate) return undefined
-      const { link } = await readLink(name, digest, io)
-      return link.k === undefined ? undefined : store.locate(link.k, link.s, io)
+      const { s: size, k, i } = link
+      return {
+        digest,
+        size,
+        open: async reading => {
+          if (i !== undefined) return { kind: 'bytes', size, bytes: Buffer.from(i, 'base64') }
+          const content = k === undefined ? undefined : await store.open(k, reading)
+          if (content?.size === size) return content
+          if (content?.kind === 'file') content.close()
+          if (content?.kind === 'stream') content.stream.destroy()
+          throw new Error(`content ${k} of ${digest} is ${content ? 'damaged' : 'missing'}`)
+        },
+        locate: async asking => (k === undefined ? undefined : store.locate?.(k, size, asking)),
+      }
     },
 
     async mount(from, to, digest, io) {

@@ -7,11 +7,23 @@ import type { Readable } from 'node:stream'
 import type { Io } from '../oci/io.ts'
 import type { Descriptor } from '../oci/manifest.ts'
 import type { Algorithm, Digest, Reference, RepositoryName, Tag } from '../oci/names.ts'
+import type { ByteRange } from '../oci/ranges.ts'
 import type { OpenContent } from './object-store.ts'
 
 export interface Blob {
   readonly digest: Digest
   readonly size: number
+}
+
+/** A blob as a repository has it now. */
+export interface FoundBlob extends Blob {
+  /** All of it or a range. Whoever opens it closes, consumes or destroys it. */
+  open(io: Io & { readonly range?: ByteRange }): Promise<OpenContent>
+  /**
+   * A secret address, of a short life, by which a client fetches it from the store by itself. Undefined where there is
+   * none, or where we have the bytes at hand.
+   */
+  locate(io: Io): Promise<string | undefined>
 }
 
 export interface BlobStore {
@@ -20,13 +32,8 @@ export interface BlobStore {
    * half a day at least (Registry rule W-head, docs/architecture.md).
    */
   stat(name: RepositoryName, digest: Digest, io: Io & { readonly confirm: boolean }): Promise<Blob>
-  /** BLOB_UNKNOWN. Whoever opens it closes, consumes or destroys it. */
-  open(name: RepositoryName, blob: Blob, io: Io): Promise<OpenContent>
-  /**
-   * A secret address, of a short life, by which a client fetches a blob from the store by itself. Undefined where there is
-   * none, or where we have the bytes at hand. BLOB_UNKNOWN.
-   */
-  locate(name: RepositoryName, blob: Blob, io: Io): Promise<string | undefined>
+  /** BLOB_UNKNOWN. */
+  find(name: RepositoryName, digest: Digest, io: Io): Promise<FoundBlob>
   /** Makes a blob of one repository visible in another; false if it is not there or must be sent again. */
   mount(from: RepositoryName, to: RepositoryName, digest: Digest, io: Io): Promise<boolean>
   /** The repositories that hold a blob, at most `limit` of them. */

@@ -63,8 +63,8 @@ export async function pushImage(
 }
 
 export async function readBlob(registry: Registry, wanted: Digest, name = app): Promise<Buffer> {
-  const blob = await registry.blobs.stat(name, wanted, { ...io, confirm: false })
-  const content = await registry.blobs.open(name, blob, io)
+  const blob = await registry.blobs.find(name, wanted, io)
+  const content = await blob.open(io)
   if (content.kind === 'bytes') return content.bytes
   if (content.kind === 'stream') return buffer(content.stream)
   const whole = await readStart(content.fd, content.size)
