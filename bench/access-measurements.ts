@@ -5,7 +5,8 @@ import type { Io } from '../oci/io.ts'
 import { imageRepository, imageTag } from './content.ts'
 import type { Server } from './fleet.ts'
 import { bearerOf, type Guarded, launchGuarded, launchOpen, tokenPath } from './guarded.ts'
-import { type Measurement, medianOf, rotated, type Sample } from './measure.ts'
+import { type Measurement, medianOf, type Sample } from './measure.ts'
+import { inPairs, inTurn, medians } from './pairs.ts'
 import { cpuSeconds } from './processes.ts'
 import type { Plan } from './read-measurements.ts'
 import { countText } from './sizes.ts'
@@ -21,7 +22,6 @@ const perSecond = 50
 export function bearer({ sizes, content }: Plan): Measurement {
   const open = 'GET manifest by tag, open registry, wrk -c64'
   const goal = { ratioAtLeast: 0.85, ownLine: open }
-  const note = `median of ${sizes.pairs}`
   return {
     name: 'bearer',
     rounds: 1,
@@ -53,10 +53,7 @@ export function bearer({ sizes, content }: Plan): Measurement {
           () => timeWrk(guarded, { path, seconds, authorizations }, io),
         ] as const
       await inTurn(time(warmSeconds), 0)
-      const rounds: Sample[][] = []
-      for (const round of Array(sizes.pairs).keys())
-        rounds.push(againstFirst(await inTurn(time(sizes.pairSeconds), round)))
-      return medians(rounds).map(sample => ({ ...sample, note }))
+      return await inPairs(time(sizes.pairSeconds), sizes.pairs)
     },
   }
 }
@@ -144,27 +141,4 @@ async function writeBearers(file: string, guarded: Guarded, count: number, io: I
   while (lines.length < count) lines.push(await bearerOf(guarded, io))
   await writeFile(file, lines.join('\n'))
   return file
-}
-
-/** Takes the samples one after the other, each round beginning with another; gives them in the order of the lines. */
-async function inTurn(times: readonly (() => Promise<Sample>)[], round: number): Promise<Sample[]> {
-  const taken = new Map<number, Sample>()
-  for (const index of rotated([...times.keys()], round)) {
-    const sample = await times[index]?.()
-    if (sample) taken.set(index, sample)
-  }
-  return [...taken].sort(([a], [b]) => a - b).map(([, sample]) => sample)
-}
-
-function againstFirst(samples: readonly Sample[]): Sample[] {
-  const [first] = samples
-  return samples.map(sample =>
-    first === undefined || sample === first ? sample : { ...sample, pairRatio: sample.value / first.value },
-  )
-}
-
-/** Of each line by itself. */
-function medians(rounds: readonly (readonly Sample[])[]): Sample[] {
-  const [first = []] = rounds
-  return first.map((_, line) => medianOf(rounds.flatMap(round => round[line] ?? [])))
 }

@@ -14,6 +14,7 @@ import { pageSize } from './fill-files.ts'
 import type { Server } from './fleet.ts'
 import type { Goal } from './goals.ts'
 import type { Measurement } from './measure.ts'
+import { inPairs } from './pairs.ts'
 import { runClient } from './run-client.ts'
 import { bytesText, countText, type Sizes } from './sizes.ts'
 import { timeBytes, timeRequests, timeWrk } from './timing.ts'
@@ -124,23 +125,16 @@ export function manyTags({ sizes, content }: Plan): Measurement {
       await runClient(tagsJob(server.port(), manyTagsRepository, content, sizes.manyTags), io)
       await timeWrk(server, { path: `/v2/${manyTagsRepository}/manifests/${many}`, seconds: warmSeconds }, io)
     },
-    take: async (server, _round, io) => [
-      await timeWrk(
-        server,
-        { path: `/v2/${imageRepository}/manifests/${imageTag}`, seconds: sizes.wrkSeconds },
-        io,
-      ),
-      await timeWrk(
-        server,
-        { path: `/v2/${manyTagsRepository}/manifests/${many}`, seconds: sizes.wrkSeconds },
-        io,
-      ),
-      await timeWrk(
-        server,
-        { path: tagsPath(manyTagsRepository, sizes.manyTags), seconds: sizes.wrkSeconds },
-        io,
-      ),
-    ],
+    async take(server, _round, io) {
+      const time = (path: string, seconds: number) => timeWrk(server, { path, seconds }, io)
+      const manifests = await inPairs(
+        [`${imageRepository}/manifests/${imageTag}`, `${manyTagsRepository}/manifests/${many}`].map(
+          path => () => time(`/v2/${path}`, sizes.pairSeconds),
+        ),
+        sizes.pairs,
+      )
+      return [...manifests, await time(tagsPath(manyTagsRepository, sizes.manyTags), sizes.wrkSeconds)]
+    },
   }
 }
 
