@@ -10,7 +10,8 @@ import { bytesText } from './sizes.ts'
 import { settle } from './timing.ts'
 import { largePushJob } from './write-measurements.ts'
 
-const restMs = 1000
+/** What a server does by itself once it has started is over by then. */
+const restMs = 2000
 
 /** Another instance on an empty folder, so that what the running one has been through does not show. */
 export function start({ sizes }: Plan): Measurement {
@@ -56,6 +57,7 @@ export function memory({ sizes, content }: Plan): Measurement {
       const { huge } = content
       if (huge === undefined) throw new TypeError('the content does not have the largest blob')
       await server.restart(io)
+      await sleep(restMs, undefined, { signal: io.signal })
       forgetPeaks(server.pid())
       const path = `/v2/${imageRepository}/blobs/${huge.digest}`
       const load = { port: server.port(), connections: 16, seconds: 0.1, bytes: huge.bytes }

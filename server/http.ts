@@ -1,4 +1,4 @@
-import http from 'node:http'
+import type { Server as HttpServer, IncomingMessage, RequestListener } from 'node:http'
 import https from 'node:https'
 import type { Server, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -6,6 +6,7 @@ import { codeOf, type Fault, RegistryError } from '../oci/errors.ts'
 import { waitsForLeave } from './body.ts'
 import { type Certificate, secureOptions } from './certificate.ts'
 import { isMalformed } from './held-body.ts'
+import { createServer, STATUS_CODES } from './node-http.ts'
 import type { Observe } from './observe.ts'
 import { inTurn } from './turns.ts'
 
@@ -45,7 +46,7 @@ const singular = new Map(
 )
 
 /** Finds what Node's parser lets pass and two programs may read differently (RFC 9112, 6.1 and 11.2). */
-function fault(req: http.IncomingMessage, limits: HttpLimits): Fault | undefined {
+function fault(req: IncomingMessage, limits: HttpLimits): Fault | undefined {
   const { rawHeaders, httpVersion } = req
   if (httpVersion !== '1.1' && httpVersion !== '1.0') return 'REQUEST_INVALID'
   if (rawHeaders.length > 2 * limits.headerCount) return 'HEADERS_TOO_LARGE'
@@ -81,7 +82,7 @@ function lastWords(fault: Fault): string {
   const error = new RegistryError(fault)
   const body = JSON.stringify(error)
   return (
-    `HTTP/1.1 ${error.status} ${http.STATUS_CODES[error.status]}\r\nConnection: close\r\n` +
+    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}\r\nConnection: close\r\n` +
     `Content-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
   )
 }
@@ -99,13 +100,13 @@ function refuse(socket: Duplex, fault: Fault): void {
  * speaks TLS.
  */
 export function createHttpServer(
-  handle: http.RequestListener,
+  handle: RequestListener,
   observe: Observe,
   limits: HttpLimits,
   isProxy: (address: string) => boolean,
   certificate?: Certificate,
-): http.Server | https.Server {
-  const screened: http.RequestListener = (req, res) => {
+): HttpServer | https.Server {
+  const screened: RequestListener = (req, res) => {
     const found = fault(req, limits)
     if (found === undefined) return handle(req, res)
     req.resume()
@@ -131,7 +132,7 @@ export function createHttpServer(
         },
         turns.take,
       )
-    : http.createServer(options, turns.take)
+    : createServer(options, turns.take)
   // `fault` counts them: beyond its own count Node would drop headers and say nothing.
   server.maxHeadersCount = 0
   server.maxConnections = limits.connections

@@ -1,7 +1,7 @@
 /** Who it is that listens where this server would. */
-import http from 'node:http'
 import https from 'node:https'
 import type { ListenAddress } from './addresses.ts'
+import { request as requestPlain } from './node-http.ts'
 
 /** As long as a server that is well may take. */
 const patienceMs = 2_000
@@ -18,7 +18,7 @@ export function isRegistry(address: ListenAddress, hasTls: boolean): Promise<boo
       hasTls && address.kind === 'tcp'
         ? // Nothing is told to it, and nothing that it says is believed but that it is there.
           https.request({ ...options, rejectUnauthorized: false })
-        : http.request(options)
+        : requestPlain(options)
     request.once('error', () => resolve(false))
     request.once('response', ({ statusCode, headers }) => {
       request.destroy()

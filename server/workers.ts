@@ -34,7 +34,11 @@ export function startWorkers(): Workers {
   let stopping = false
   let begun: { readonly given: () => Given; readonly log: Log } | undefined
   let serving = false
-  cluster.setupPrimary({ exec: fileURLToPath(new URL('./worker.ts', import.meta.url)), args: [] })
+  cluster.setupPrimary({
+    exec: fileURLToPath(new URL('./worker.ts', import.meta.url)),
+    args: [],
+    execArgv: [...process.execArgv, '--expose-gc'],
+  })
   const cache = getCompileCacheDir()
 
   function start(): void {
