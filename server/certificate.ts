@@ -1,7 +1,8 @@
 /** The certificate that TLS is served with, and what can be wrong with it. */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
-import { createSecureContext, type SecureContextOptions } from 'node:tls'
+import type { SecureContextOptions } from 'node:tls'
+import { tls } from './node-http.ts'
 
 /** Both in PEM; `cert` has the signers behind it. */
 export interface Certificate {
@@ -51,7 +52,7 @@ function faultsOf(certificate: X509Certificate | undefined, key: KeyObject | und
 function misfits(pair: Certificate, certificate: X509Certificate, key: KeyObject) {
   if (!certificate.checkPrivateKey(key)) return [{ of: 'key', fault: 'is not the key of tls.cert' } as const]
   try {
-    createSecureContext(secureOptions(pair))
+    tls().createSecureContext(secureOptions(pair))
     return []
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)

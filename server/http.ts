@@ -1,12 +1,12 @@
 import type { Server as HttpServer, IncomingMessage, RequestListener } from 'node:http'
-import https from 'node:https'
+import type { Server as HttpsServer } from 'node:https'
 import type { Server, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { codeOf, type Fault, RegistryError } from '../oci/errors.ts'
 import { waitsForLeave } from './body.ts'
 import { type Certificate, secureOptions } from './certificate.ts'
 import { isMalformed } from './held-body.ts'
-import { createServer, STATUS_CODES } from './node-http.ts'
+import { createServer, https, STATUS_CODES } from './node-http.ts'
 import type { Observe } from './observe.ts'
 import { inTurn } from './turns.ts'
 
@@ -105,7 +105,7 @@ export function createHttpServer(
   limits: HttpLimits,
   isProxy: (address: string) => boolean,
   certificate?: Certificate,
-): HttpServer | https.Server {
+): HttpServer | HttpsServer {
   const screened: RequestListener = (req, res) => {
     const found = fault(req, limits)
     if (found === undefined) return handle(req, res)
@@ -123,7 +123,7 @@ export function createHttpServer(
     noDelay: true,
   }
   const server = certificate
-    ? https.createServer(
+    ? https().createServer(
         {
           ...options,
           ...secureOptions(certificate),

@@ -1,6 +1,6 @@
 /** The composition root: what one process that serves is made of. */
 import type { Server } from 'node:http'
-import { Server as TlsServer } from 'node:https'
+import type { Server as TlsServer } from 'node:https'
 import { auditLog } from '../auth/audit-log.ts'
 import type { AccessSettings } from '../auth/directory.ts'
 import type { WorkloadVerifier } from '../auth/workloads.ts'
@@ -129,8 +129,7 @@ export async function startServer({
   return {
     addresses: servers.map(({ address }) => address),
     renew(next) {
-      for (const { server } of servers)
-        if (server instanceof TlsServer) server.setSecureContext(secureOptions(next))
+      for (const { server } of servers) if (isTls(server)) server.setSecureContext(secureOptions(next))
     },
     underWay: () => underWay,
     async stop(late) {
@@ -152,6 +151,8 @@ export async function startServer({
   }
 }
 
+const isTls = (server: Server | TlsServer): server is TlsServer => 'setSecureContext' in server
+
 function listen(server: Server | TlsServer, address: ListenAddress): Promise<string> {
   return new Promise((resolve, reject) => {
     const refused = (cause: Error) => reject(new Error(bindFault(address, cause).text, { cause }))
@@ -170,7 +171,7 @@ function urlOf(server: Server | TlsServer): string {
   const address = server.address()
   if (address === null || typeof address === 'string') return String(address)
   const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
-  return `${server instanceof TlsServer ? 'https' : 'http'}://${host}:${address.port}`
+  return `${isTls(server) ? 'https' : 'http'}://${host}:${address.port}`
 }
 
 /** How often connections whose request has ended are looked for. */

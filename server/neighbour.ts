@@ -1,7 +1,6 @@
 /** Who it is that listens where this server would. */
-import https from 'node:https'
 import type { ListenAddress } from './addresses.ts'
-import { request as requestPlain } from './node-http.ts'
+import { https, request as requestPlain } from './node-http.ts'
 
 /** As long as a server that is well may take. */
 const patienceMs = 2_000
@@ -17,7 +16,7 @@ export function isRegistry(address: ListenAddress, hasTls: boolean): Promise<boo
     const request =
       hasTls && address.kind === 'tcp'
         ? // Nothing is told to it, and nothing that it says is believed but that it is there.
-          https.request({ ...options, rejectUnauthorized: false })
+          https().request({ ...options, rejectUnauthorized: false })
         : requestPlain(options)
     request.once('error', () => resolve(false))
     request.once('response', ({ statusCode, headers }) => {
