@@ -1,8 +1,8 @@
 /** What a bucket must do with single objects, or had better do. */
-import { buffer } from 'node:stream/consumers'
 import { type Bench, type Check, no, yes } from './bucket-check.ts'
 import { aheadMs, apartText, mostApartMs } from './clocks.ts'
 import type { Condition, Written } from './object-store.ts'
+import { wholeOf } from './whole-of.ts'
 
 const rivals = 8
 const rounds = 3
@@ -205,7 +205,7 @@ export const objectChecks: readonly Check[] = [
       ] as const) {
         const found = await bucket.get(key, { ...options, range: { start, end } })
         if (!found) return no('there is nothing')
-        const text = (await buffer(found.stream)).toString()
+        const text = (await wholeOf(found.stream)).toString()
         if (text !== '0123456789'.slice(start, end)) return no(`"${text}" from ${start} to ${end}`)
         if (found.size !== 10) return no(`a size of ${found.size} instead of 10`)
       }

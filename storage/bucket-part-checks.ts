@@ -1,8 +1,8 @@
 /** What a bucket must do with objects that come in parts, or had better do. */
-import { buffer } from 'node:stream/consumers'
 import { crc32 } from 'node:zlib'
 import type { MultipartId, Part, WholeObject } from './bucket.ts'
 import { type Bench, type Check, no, yes } from './bucket-check.ts'
+import { wholeOf } from './whole-of.ts'
 
 /** Of every part but the last, at least. */
 const leastBytes = 5 * 1024 * 1024
@@ -54,7 +54,7 @@ export const partChecks: readonly Check[] = [
       const found = await bucket.get(key, { ...options, range })
       if (found?.size !== full.length + short.length) return no('it has another size')
       const expected = Buffer.concat([full.subarray(-3), short.subarray(0, 3)])
-      return (await buffer(found.stream)).equals(expected) ? yes : no('it has other bytes')
+      return (await wholeOf(found.stream)).equals(expected) ? yes : no('it has other bytes')
     },
   },
   {

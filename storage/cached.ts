@@ -1,7 +1,7 @@
-import { buffer } from 'node:stream/consumers'
 import { LRUCache } from 'lru-cache'
 import { readStart } from './durable.ts'
 import type { ObjectStore, OpenContent, StoredRecord } from './object-store.ts'
+import { wholeOf } from './whole-of.ts'
 
 export interface CacheLimits {
   /** For records and small content together, in bytes. */
@@ -30,7 +30,7 @@ export function cached(store: ObjectStore, { maxBytes }: CacheLimits): ObjectSto
   async function whole(content: Exclude<OpenContent, { kind: 'bytes' }>) {
     const { size } = content
     if (content.kind === 'stream')
-      return { kind: 'bytes' as const, size, bytes: await buffer(content.stream) }
+      return { kind: 'bytes' as const, size, bytes: await wholeOf(content.stream) }
     try {
       return { kind: 'bytes' as const, size, bytes: await readStart(content.fd, size) }
     } finally {

@@ -66,7 +66,8 @@ export function durableFolders(root: string, synced: boolean): Folders {
   const running = new Map<string, { current: Promise<void>; next?: Promise<void> | undefined }>()
 
   async function syncOnce(path: string): Promise<void> {
-    const fd = open.get(path) ?? (await file.open(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY, 0))
+    // A name has just been made in it, so the kernel has it at hand.
+    const fd = open.get(path) ?? fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY)
     open.delete(path)
     try {
       await file.fsync(fd)

@@ -69,7 +69,7 @@ export function folderUploads(root: string, folders: Folders, referee: Referee):
     begin: owner => ({ id: newContentId(), owner }),
 
     async uploaded(upload) {
-      const stat = await ifThere(file.stat(pathOf(upload)))
+      const stat = fs.statSync(pathOf(upload), { throwIfNoEntry: false })
       if (!stat) refuseUsed(upload)
       return stat && { size: stat.size, modifiedMs: stat.mtimeMs }
     },

@@ -98,6 +98,7 @@ export function folderStore(root: string, options: FolderOptions): ObjectStore {
       recordFolders.close()
       contentFolders.close()
       await referee.close()
+      records.close()
     },
   }
   return translated(store)

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { durableFolders, file, ifThere } from './durable.ts'
 import { type FolderOptions, folderStore } from './folder.ts'
@@ -67,7 +68,7 @@ async function refuseStranger(root: string, uid: number): Promise<void> {
 /** What a process that died was writing: nobody has been told of it. */
 async function sweep(root: string): Promise<void> {
   for (const { name } of await file.readdir(join(root, 'tmp')))
-    await ifThere(file.unlink(join(root, 'tmp', name)))
+    await rm(join(root, 'tmp', name), { recursive: true, force: true })
 }
 
 /**
@@ -105,6 +106,7 @@ export async function openFolder(
         async close() {
           await store.close()
           await release()
+          records.close()
           folders.close()
           await file.close(folderFd)
         },

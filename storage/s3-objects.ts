@@ -1,6 +1,5 @@
 /** Single objects of a bucket. */
 import type { Readable } from 'node:stream'
-import { buffer } from 'node:stream/consumers'
 import { crc32 } from 'node:zlib'
 import {
   DeleteObjectCommand,
@@ -19,6 +18,7 @@ import { pause } from './record.ts'
 import { answered, CutOff, comeAgain, goesRound, kindOf, unlessMissing } from './s3-faults.ts'
 import { base64Of, dateOf, fenced, type Requests } from './s3-requests.ts'
 import { steady } from './s3-steady.ts'
+import { wholeOf } from './whole-of.ts'
 
 type ObjectMethods = Pick<Bucket, 'read' | 'get' | 'head' | 'put' | 'remove' | 'list'>
 
@@ -79,7 +79,7 @@ export function s3Objects({ send, bucket, prefix, patience, readers, clock, at }
     if (!found) return undefined
     const { stream, span, etag, modifiedMs } = found
     const again = (_rest: ByteRange, cause: Error) => Promise.reject(cause)
-    const bytes = await buffer(steady({ first: stream, span, again, silenceMs })).catch(cause => {
+    const bytes = await wholeOf(steady({ first: stream, span, again, silenceMs })).catch(cause => {
       throw new CutOff('an answer of the store broke off', { cause })
     })
     return { bytes, etag, modifiedMs }

@@ -1,6 +1,5 @@
 /** How what was uploaded becomes a blob: compared with its digest first, and linked last. */
 import { createHash } from 'node:crypto'
-import { buffer } from 'node:stream/consumers'
 import { RegistryError } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
 import { type Algorithm, algorithmOf, type Digest, digestOf } from '../oci/names.ts'
@@ -11,6 +10,7 @@ import type { Blob, Pusher, UploadBody } from './registry.ts'
 import type { Repositories } from './repositories.ts'
 import type { SealedUpload } from './seal.ts'
 import type { UploadDigests } from './upload-digests.ts'
+import { wholeOf } from './whole-of.ts'
 
 export interface UploadCommits {
   /** Links a blob that is small enough for its link, and never becomes a file. DIGEST_INVALID, SIZE_INVALID. */
@@ -50,7 +50,7 @@ export function uploadCommits(
   return {
     async receiveInline({ name, guard }, digest, body, io) {
       await store.reserve(body.length ?? 0, io)
-      const bytes = await buffer(body.source)
+      const bytes = await wholeOf(body.source)
       if (bytes.length !== body.length) throw new RegistryError('SIZE_INVALID')
       verify(digest, hashOf(algorithmOf(digest), bytes))
       await guard?.(io)
@@ -71,7 +71,7 @@ export function uploadCommits(
         // A remote store says the key again as long as nobody tells it that this is done.
         if (isCompleted && !store.remote) return blob
       } else {
-        const bytes = await buffer(await reread(upload, io))
+        const bytes = await wholeOf(await reread(upload, io))
         // Somebody has written to what was verified.
         if (hashOf(algorithmOf(digest), bytes) !== digest) throw new RegistryError('UPLOAD_BUSY')
         await blobs.commitInline(rid, name, digest, bytes, options)

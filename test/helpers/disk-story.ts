@@ -1,4 +1,5 @@
 /** What the store asks of the file system, in order: what a power cut would leave can be told from it. */
+import fs from 'node:fs'
 import { dirname, relative } from 'node:path'
 import { vi } from 'vitest'
 import { file } from '../../storage/durable.ts'
@@ -26,6 +27,12 @@ export function listenToDisk(root: string): DiskStory {
   const { open, fsync, rename, link, mkdir } = file
   vi.spyOn(file, 'open').mockImplementation(async (path, flags, mode) => {
     const fd = await open(path, flags, mode)
+    paths.set(fd, below(path))
+    return fd
+  })
+  const { openSync } = fs
+  vi.spyOn(fs, 'openSync').mockImplementation((path, flags, mode) => {
+    const fd = openSync(path, flags, mode)
     paths.set(fd, below(path))
     return fd
   })

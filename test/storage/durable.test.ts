@@ -69,6 +69,17 @@ it('gives up an upload that a disk has refused once, as it may claim to have it 
   await store.close()
 })
 
+it('goes on when a server that starts has swept the folder where its records are made', async () => {
+  const root = await temporaryFolder()
+  await durableFolders(root, false).ensure(join(root, 'tmp'))
+  const store = folderStore(root, { durability: 'full' })
+  await store.write('a/first', Buffer.from('1'), soon())
+  fs.rmSync(join(root, 'tmp', String(process.pid)), { recursive: true })
+  await store.write('a/second', Buffer.from('2'), soon())
+  expect((await store.read('a/second', io))?.bytes.toString()).toBe('2')
+  await store.close()
+})
+
 it('leaves nothing of a record whose folder cannot be made', async () => {
   const root = await temporaryFolder()
   const store = folderStore(root, { durability: 'full' })
@@ -77,6 +88,7 @@ it('leaves nothing of a record whose folder cannot be made', async () => {
   await store.write('a/first', Buffer.from('1'), soon())
   vi.spyOn(file, 'mkdir').mockRejectedValueOnce(full)
   await expect(store.write('b/second', Buffer.from('2'), soon())).rejects.toMatchObject(fault('STORAGE_FULL'))
-  expect(fs.readdirSync(join(root, 'tmp'))).toEqual([])
+  expect(fs.readdirSync(join(root, 'tmp', String(process.pid)))).toEqual([])
   await store.close()
+  expect(fs.readdirSync(join(root, 'tmp'))).toEqual([])
 })
