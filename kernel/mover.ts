@@ -4,6 +4,7 @@ import { getSystemErrorName } from 'node:util'
 import { type PollerThread, startPoller } from './poller-thread.ts'
 import { loadSyscalls, type Syscalls } from './syscalls.ts'
 import type { Command, Report, TransferCommand } from './transfers.ts'
+import type { PipeEnds } from './wide-pipe.ts'
 
 /** What `Io` is elsewhere; this folder imports no other. */
 export interface Cancellation {
@@ -38,7 +39,8 @@ export interface Mover {
 export async function startMover(
   name: string,
   onLost: (cause: Error) => void,
-): Promise<{ readonly mover: Mover; readonly syscalls: Syscalls } | { readonly missing: string }> {
+  openPipe?: (syscalls: Syscalls) => PipeEnds | undefined,
+): Promise<{ readonly mover: Mover } | { readonly missing: string }> {
   const loaded = await loadSyscalls()
   if ('missing' in loaded) return loaded
   const { syscalls } = loaded
@@ -53,7 +55,12 @@ export async function startMover(
   }
   let thread: PollerThread
   try {
-    thread = await startPoller(name, syscalls, report => inFlight.get(report.socket)?.(report), onEnd)
+    thread = await startPoller(
+      { name, openPipe },
+      syscalls,
+      report => inFlight.get(report.socket)?.(report),
+      onEnd,
+    )
   } catch (error) {
     return { missing: error instanceof Error ? error.message : String(error) }
   }
@@ -86,5 +93,5 @@ export async function startMover(
       await thread.stop()
     },
   }
-  return { mover, syscalls }
+  return { mover }
 }

@@ -2,7 +2,7 @@
 import { getSystemErrorName } from 'node:util'
 import { EPOLLERR, EPOLLHUP, EPOLLOUT, isTryLater, type Syscalls } from './syscalls.ts'
 import type { Transfer, TransferEnd } from './transfers.ts'
-import { PIPE_BYTES, sendThrough, type WidePipe } from './wide-pipe.ts'
+import { PIPE_BYTES } from './wide-pipe.ts'
 
 export interface SendCommand {
   readonly kind: 'send'
@@ -12,29 +12,30 @@ export interface SendCommand {
   readonly end: number
   /** How long the other side may take nothing, in ms. */
   readonly idleMs: number
-  readonly sameHost: boolean
-  readonly pipe: WidePipe | undefined
+  readonly isSameHost: boolean
 }
 
 /** What one socket may take before the next has its turn. */
 const TURN_BYTES = PIPE_BYTES
 /** How far a slow disk is asked to read ahead of a socket. */
 const AHEAD_BYTES = 8 * TURN_BYTES
-/** A turn takes a fifth of a ms from memory, and 3 more if another thread gets the processor: longer is a wait for the disk. */
-const DISK_TURN_MS = 4
+/** From memory a turn takes a fifth of this. Twice in a row: the disk was waited for, not the processor. */
+const DISK_TURN_MS = 1
 
 export function outgoing(
   syscalls: Syscalls,
-  { socket, file, start, end, idleMs, sameHost, pipe }: SendCommand,
+  { socket, file, start, end, idleMs, isSameHost }: SendCommand,
+  sendWide: Syscalls['sendfile'] = syscalls.sendfile,
 ): Transfer {
   // Where it is refused, the bytes only go slower.
-  if (sameHost) syscalls.unpace(socket)
+  if (isSameHost) syscalls.unpace(socket)
   let position = start
   let movedMs = performance.now()
   /** Up to where the disk was asked to read; undefined as long as nothing had to wait for it. */
   let advised: number | undefined
   /** Took a whole turn the last time. One that does not would have most of a full pipe thrown away. */
   let isFast = false
+  let slowTurns = 0
 
   /** Keeps a disk busy while other sockets are served: sendfile itself waits for pages that are not in memory. */
   function readAhead(): void {
@@ -53,16 +54,15 @@ export function outgoing(
     turn(events): TransferEnd | undefined {
       const began = performance.now()
       const count = Math.min(TURN_BYTES, end - position)
-      const sent =
-        pipe && isFast
-          ? sendThrough(syscalls, pipe, socket, file, position, count)
-          : syscalls.sendfile(socket, file, position, count)
+      const send = isFast ? sendWide : syscalls.sendfile
+      const sent = send(socket, file, position, count)
       isFast = sent === TURN_BYTES
       if (sent > 0) {
         position += sent
         movedMs = performance.now()
         if (position === end) return {}
-        if (performance.now() - began > DISK_TURN_MS || advised !== undefined) readAhead()
+        slowTurns = movedMs - began > DISK_TURN_MS ? slowTurns + 1 : 0
+        if (slowTurns >= 2 || advised !== undefined) readAhead()
         return undefined
       }
       if (sent === 0) return { failure: 'ENODATA' }

@@ -6,10 +6,12 @@ import { getSystemErrorName } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import type { Syscalls } from './syscalls.ts'
 import type { Command, Report } from './transfers.ts'
+import type { PipeEnds } from './wide-pipe.ts'
 
 export interface PollerSetup {
   readonly epoll: number
   readonly wakeup: number
+  readonly pipe?: PipeEnds | undefined
 }
 
 export interface PollerThread {
@@ -28,13 +30,19 @@ const ONE = new BigUint64Array([1n])
  * once, when the thread is gone, with the cause unless `stop` was called.
  */
 export async function startPoller(
-  name: string,
+  {
+    name,
+    openPipe,
+  }: {
+    readonly name: string
+    readonly openPipe?: ((syscalls: Syscalls) => PipeEnds | undefined) | undefined
+  },
   syscalls: Syscalls,
   onReport: (report: Report) => void,
   onEnd: (cause: Error | undefined) => void,
 ): Promise<PollerThread> {
-  const descriptors = [syscalls.eventfd(), syscalls.epollCreate()] as const
-  const [wakeup, epoll] = descriptors
+  const [wakeup, epoll, pipe] = [syscalls.eventfd(), syscalls.epollCreate(), openPipe?.(syscalls)]
+  const descriptors = [wakeup, epoll, ...(pipe ? [pipe.entry, pipe.exit, pipe.nowhere] : [])]
   const release = () => {
     for (const fd of descriptors) if (fd >= 0) closeSync(fd)
   }
@@ -43,7 +51,7 @@ export async function startPoller(
     throw new Error(`no descriptor for the thread: ${getSystemErrorName(Math.min(wakeup, epoll))}`)
   }
 
-  const worker = startWorker(name, { epoll, wakeup })
+  const worker = startWorker(name, { epoll, wakeup, pipe })
   const ready = Promise.withResolvers<void>()
   const gone = Promise.withResolvers<void>()
   let state: 'starting' | 'running' | 'stopping' | 'gone' = 'starting'

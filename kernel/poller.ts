@@ -10,6 +10,7 @@ import { outgoing } from './outgoing.ts'
 import type { PollerSetup } from './poller-thread.ts'
 import { EPOLLET, EPOLLIN, loadSyscalls } from './syscalls.ts'
 import type { Command, Report, Transfer, TransferCommand, TransferEnd } from './transfers.ts'
+import { widePipe } from './wide-pipe.ts'
 
 /** The longest that the end of the process waits for a thread in epoll_wait. */
 const MOST_WAIT_MS = 250
@@ -18,11 +19,12 @@ const OVERDUE_CHECK_MS = 200
 if (parentPort === null) throw new TypeError('poller.ts is a worker thread')
 const port = parentPort
 // Only startPoller starts this file.
-const { epoll, wakeup }: PollerSetup = workerData
+const { epoll, wakeup, pipe }: PollerSetup = workerData
 
 const loaded = await loadSyscalls()
 if ('missing' in loaded) throw new Error(loaded.missing)
 const { syscalls } = loaded
+const sendWide = pipe && widePipe(syscalls, pipe)
 
 /** By socket: the main thread duplicates one for each transfer and reuses it only after the report. */
 const transfers = new Map<number, Transfer>()
@@ -72,7 +74,7 @@ function obey(command: Command): void {
 /** Undefined when it has failed already. A mistake here ends one transfer, not the thread. */
 function begin(command: TransferCommand): Transfer | undefined {
   try {
-    return command.kind === 'send' ? outgoing(syscalls, command) : incoming(syscalls, command)
+    return command.kind === 'send' ? outgoing(syscalls, command, sendWide) : incoming(syscalls, command)
   } catch (error) {
     reports.push({ socket: command.socket, moved: 0, failure: codeOf(error) ?? 'EINVAL' })
     return undefined

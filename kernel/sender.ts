@@ -1,10 +1,10 @@
 /** Sends files into sockets from one thread beside Node's own, without the bytes ever entering the process. */
 import { type Cancellation, startMover } from './mover.ts'
-import { closeWidePipe, openWidePipe } from './wide-pipe.ts'
+import { openWidePipe } from './wide-pipe.ts'
 
 export interface Sending extends Cancellation {
   /** Whether the socket's other end is on this machine too: there is no network then to be careful with. */
-  readonly sameHost?: boolean
+  readonly isSameHost?: boolean
 }
 
 export interface FileSender {
@@ -16,7 +16,7 @@ export interface FileSender {
    * Rejects with the signal's reason when it aborts, and otherwise with a TransferError: ENODATA when the file is too
    * short, ETIMEDOUT when the other side has taken nothing for too long.
    */
-  send(socketFd: number, fileFd: number, start: number, end: number, how: Sending): Promise<void>
+  send(socketFd: number, fileFd: number, start: number, end: number, io: Sending): Promise<void>
   /** Ends the thread. Sends in flight reject; later ones reject at once with `moved` 0. */
   close(): Promise<void>
 }
@@ -32,29 +32,22 @@ export async function startFileSender(
   onLost: (cause: Error) => void,
   idleMs = usualIdleMs,
 ): Promise<{ readonly sender: FileSender } | { readonly missing: string }> {
-  const started = await startMover('file-sender', onLost)
+  const started = await startMover('file-sender', onLost, openWidePipe)
   if ('missing' in started) return started
-  const { mover, syscalls } = started
-  const pipe = openWidePipe(syscalls)
-  let closing: Promise<void> | undefined
-  async function release(): Promise<void> {
-    await mover.close()
-    if (pipe) closeWidePipe(pipe)
-  }
-
+  const { mover } = started
   return {
     sender: {
-      async send(socketFd, file, start, end, how) {
-        how.signal.throwIfAborted()
+      async send(socketFd, file, start, end, io) {
+        io.signal.throwIfAborted()
         if (start === end) return
-        const { sameHost = false } = how
-        const what = { kind: 'send', file, start, end, idleMs, sameHost, pipe } as const
-        await mover.move(socketFd, socket => ({ socket, ...what }), how)
+        const { isSameHost = false } = io
+        await mover.move(
+          socketFd,
+          socket => ({ kind: 'send', socket, file, start, end, idleMs, isSameHost }),
+          io,
+        )
       },
-      close() {
-        closing ??= release()
-        return closing
-      },
+      close: mover.close,
     },
   }
 }

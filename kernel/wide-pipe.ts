@@ -5,8 +5,8 @@
 import { closeSync, openSync } from 'node:fs'
 import type { Syscalls } from './syscalls.ts'
 
-/** The descriptors of it. Any number of transfers of one thread may use it, because it is empty between their turns. */
-export interface WidePipe {
+/** The descriptors of a pipe, which whoever opened it closes. */
+export interface PipeEnds {
   readonly entry: number
   readonly exit: number
   /** Where bytes go that a socket would not take. */
@@ -17,7 +17,7 @@ export interface WidePipe {
 export const PIPE_BYTES = 1024 * 1024
 
 /** Undefined where there is none to be had. */
-export function openWidePipe(syscalls: Syscalls): WidePipe | undefined {
+export function openWidePipe(syscalls: Syscalls): PipeEnds | undefined {
   const ends = new Int32Array(2)
   if (syscalls.pipe(ends) < 0) return undefined
   const [exit = -1, entry = -1] = ends
@@ -32,33 +32,35 @@ export function openWidePipe(syscalls: Syscalls): WidePipe | undefined {
   return undefined
 }
 
-export function closeWidePipe({ entry, exit, nowhere }: WidePipe): void {
-  for (const fd of [entry, exit, nowhere]) closeSync(fd)
-}
+/**
+ * `Syscalls.sendfile` by way of the pipe, of up to PIPE_BYTES at a time, for one thread. What a socket does not take is let
+ * go, so that any number of sockets may be served in turn.
+ */
+export function widePipe(syscalls: Syscalls, { entry, exit, nowhere }: PipeEnds): Syscalls['sendfile'] {
+  /** What stayed in the pipe would be sent to somebody else: unless it is known to be empty, it is not used. */
+  let isEmpty = true
 
-/** What once stayed in a pipe would be sent to somebody else. */
-const spoiled = new Set<number>()
-
-/** `Syscalls.sendfile` by way of the pipe, of up to PIPE_BYTES. What the socket does not take is let go. */
-export function sendThrough(
-  syscalls: Syscalls,
-  { entry, exit, nowhere }: WidePipe,
-  socket: number,
-  file: number,
-  offset: number,
-  count: number,
-): number {
-  if (spoiled.has(entry)) return syscalls.sendfile(socket, file, offset, count)
-  const filled = syscalls.splice(file, offset, entry, count)
-  if (filled <= 0) return filled
-  const sent = syscalls.splice(exit, undefined, socket, filled)
-  for (let left = filled - Math.max(0, sent); left > 0; ) {
-    const dropped = syscalls.splice(exit, undefined, nowhere, left)
-    if (dropped <= 0) {
-      spoiled.add(entry)
-      break
+  function letGo(count: number): void {
+    let left = count
+    while (left > 0) {
+      const gone = syscalls.splice(exit, undefined, nowhere, left)
+      if (gone <= 0) return
+      left -= gone
     }
-    left -= dropped
+    isEmpty = true
   }
-  return sent
+
+  return (socket, file, offset, count) => {
+    if (!isEmpty) return syscalls.sendfile(socket, file, offset, count)
+    isEmpty = false
+    const filled = syscalls.splice(file, offset, entry, count)
+    if (filled <= 0) {
+      isEmpty = true
+      // It says what is wrong, or sends where splice(2) alone is forbidden.
+      return syscalls.sendfile(socket, file, offset, count)
+    }
+    const sent = syscalls.splice(exit, undefined, socket, filled)
+    letGo(filled - Math.max(0, sent))
+    return sent
+  }
 }

@@ -73,9 +73,10 @@ async function sendByKernel(
   if (socketFd === undefined) return false
 
   try {
-    const sameHost = socket.remoteAddress === socket.localAddress
+    const { remoteAddress, localAddress } = socket
+    const isSameHost = remoteAddress !== undefined && remoteAddress === localAddress
     await whileConnected(socket, io, ({ signal }) =>
-      sender.send(socketFd, fd, start, end, { signal, sameHost }),
+      sender.send(socketFd, fd, start, end, { signal, isSameHost }),
     )
   } catch (error) {
     if (error instanceof TransferError && error.moved === 0) return false

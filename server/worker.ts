@@ -37,8 +37,16 @@ const tell = (message: FromWorker) => new Promise<void>(resolve => process.send?
 /** How long after its start a worker gives back what only the start needed. */
 const settledMs = 1000
 
-/** Reading a few hundred modules leaves a third of the heap empty, and V8 keeps it until it grows: 7 MB of each worker. */
-const collectGarbage = () => globalThis.gc?.({ type: 'major', flavor: 'last-resort', execution: 'async' })
+/**
+ * Reading a few hundred modules leaves half of the heap empty, and V8 keeps that until it grows: 7 to 10 MB of each
+ * worker. To collect it stops everything for some 50 ms, so it waits for a moment when nobody asks.
+ */
+function collectGarbage(isIdle: () => boolean): void {
+  setTimeout(() => {
+    if (isIdle()) void globalThis.gc?.({ type: 'major', flavor: 'last-resort', execution: 'async' })
+    else collectGarbage(isIdle)
+  }, settledMs).unref()
+}
 
 async function run(first: Given): Promise<void> {
   let given = first
@@ -99,7 +107,7 @@ async function run(first: Given): Promise<void> {
   }
   await tell({ kind: 'listening', addresses: server.addresses })
   flushCompileCache()
-  setTimeout(collectGarbage, settledMs).unref()
+  collectGarbage(() => server.underWay() === 0)
 }
 
 // A terminal's Ctrl-C reaches the whole family; its parent decides what that means.

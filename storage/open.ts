@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { codeOf } from '../oci/errors.ts'
 import { durableFolders, file, ifThere } from './durable.ts'
 import { type FolderOptions, folderStore } from './folder.ts'
 import { inspectFolder, readFormat, writeFormat } from './folder-format.ts'
@@ -68,7 +69,10 @@ async function refuseStranger(root: string, uid: number): Promise<void> {
 /** What a process that died was writing: nobody has been told of it. */
 async function sweep(root: string): Promise<void> {
   for (const { name } of await file.readdir(join(root, 'tmp')))
-    await rm(join(root, 'tmp', name), { recursive: true, force: true })
+    await rm(join(root, 'tmp', name), { recursive: true, force: true }).catch(error => {
+      // Something came into it meanwhile: it is of a command that is alive.
+      if (codeOf(error) !== 'ENOTEMPTY') throw error
+    })
 }
 
 /**
@@ -116,6 +120,8 @@ export async function openFolder(
       throw error
     }
   } catch (error) {
+    records.close()
+    folders.close()
     await file.close(folderFd)
     throw error
   }

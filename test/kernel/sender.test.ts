@@ -102,14 +102,30 @@ describeUnless(await needsSyscalls(), 'a file sender', () => {
     expect(Buffer.concat(taken).equals(bytes)).toBe(true)
   })
 
-  it.each([
+  it('sends to several clients at once, to each what is for it', async () => {
+    await using sender = await started()
+    using file = openContent()
+    await Promise.all(
+      [0, 5, MIB, 7 * MIB + 3].map(async start => {
+        await using to = await opened()
+        const end = start + 40 * MIB
+        const [received] = await Promise.all([
+          take(to.far, end - start),
+          sender.send(to.fd, file.fd, start, end, io),
+        ])
+        expect(received.equals(bytes.subarray(start, end))).toBe(true)
+      }),
+    )
+  })
+
+  it.for([
     [true, 'reno'],
     [false, defaultCongestionControl],
-  ])('to the same host (%s) goes by %s', async (sameHost, expected) => {
+  ] as const)('to the same host (%s) goes by %s', async ([isSameHost, expected]) => {
     await using sender = await started()
     await using to = await opened()
     using file = openContent()
-    await sender.send(to.fd, file.fd, 0, 10, { ...io, sameHost })
+    await sender.send(to.fd, file.fd, 0, 10, { ...io, isSameHost })
     expect(congestionControlOf(to.fd)).toBe(expected)
   })
 

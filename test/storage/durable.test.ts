@@ -5,6 +5,7 @@ import { Readable } from 'node:stream'
 import { expect, it, vi } from 'vitest'
 import { durableFolders, file } from '../../storage/durable.ts'
 import { folderStore } from '../../storage/folder.ts'
+import { openFolder } from '../../storage/open.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { fault, io, soon } from '../helpers/waiting.ts'
 
@@ -78,6 +79,32 @@ it('goes on when a server that starts has swept the folder where its records are
   await store.write('a/second', Buffer.from('2'), soon())
   expect((await store.read('a/second', io))?.bytes.toString()).toBe('2')
   await store.close()
+})
+
+it('lets a server start while a command makes records', async () => {
+  const root = await temporaryFolder()
+  const start = async () => (await openFolder(root, 'server', { durability: 'relaxed' })).close()
+  await start()
+  const command = folderStore(root, { durability: 'relaxed' })
+  const opened = Promise.withResolvers<void>()
+  let going = true
+  async function write(writer: number): Promise<void> {
+    // One that is swept away before it has its name fails, and is not there.
+    for (let at = 0; going; at++) {
+      const key = `a/${writer}-${at}`
+      const written = await command
+        .write(key, Buffer.from('1'), soon({ ifAbsent: true }))
+        .catch(() => undefined)
+      if (at % 10 === 0) expect((await command.read(key, io)) !== undefined).toBe(written !== undefined)
+      if (at === 10) opened.resolve()
+    }
+  }
+  const writing = Promise.all([1, 2, 3, 4].map(write))
+  await opened.promise
+  for (let times = 0; times < 100; times++) await start()
+  going = false
+  await writing
+  await command.close()
 })
 
 it('leaves nothing of a record whose folder cannot be made', async () => {
