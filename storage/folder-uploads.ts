@@ -32,7 +32,7 @@ export function folderUploads(root: string, folders: Folders, referee: Referee):
   async function markUsed(upload: Upload): Promise<void> {
     await folders.ensure(dirname(contentPathOf(upload)))
     try {
-      await file.close(await file.open(contentPathOf(upload), 'wx', 0o600))
+      fs.closeSync(await file.open(contentPathOf(upload), 'wx', 0o600))
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') throw error
     }
@@ -98,7 +98,14 @@ export function folderUploads(root: string, folders: Folders, referee: Referee):
 
     async reread(upload) {
       const fd = await ifThere(file.open(pathOf(upload), 'r', 0))
-      return fd === undefined ? undefined : fs.createReadStream('', { fd, highWaterMark: 512 * 1024 })
+      if (fd === undefined) return undefined
+      const { size } = await file.fstat(fd).catch(async error => {
+        await file.close(fd)
+        throw error
+      })
+      // As much memory is taken for each read, and there is one more where it is not known that nothing is left.
+      const highWaterMark = Math.max(1, Math.min(size, 512 * 1024))
+      return fs.createReadStream('', { fd, highWaterMark, ...(size > 0 && { end: size - 1 }) })
     },
 
     complete(upload, size) {
