@@ -2,6 +2,7 @@
 import { kill } from 'node:process'
 import { expect } from 'vitest'
 import { formatKey } from '../../storage/layout.ts'
+import { accepts } from '../helpers/accepts.ts'
 import { content, fetched } from '../helpers/blob.ts'
 import { bucketAt } from '../helpers/buckets.ts'
 import { isAlive, primaryOf } from '../helpers/processes.ts'
@@ -108,12 +109,7 @@ describeEngines(it => {
     await until('a part is stored', () => proxy.counts()['PUT part'] !== undefined)
     // Whoever stops it by `server.stop` kills it after a while, which a busy machine may need.
     kill(primaryOf(server), 'SIGTERM')
-    await until('new connections are refused', () =>
-      fetch(new URL('/healthz', server.address), { headers: { Connection: 'close' } }).then(
-        () => false,
-        () => true,
-      ),
-    )
+    await until('new connections are refused', async () => !(await accepts(server.address)))
     await put.send(blob.bytes.subarray(17 * MiB))
     expect(await put.answer).toMatch(/^HTTP\/1\.1 201 /)
     await until('it has ended', () => !isAlive(primaryOf(server)), 30_000)

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import { expect, it } from 'vitest'
+import { accepts } from '../helpers/accepts.ts'
 import { content, fetched, type TestBlob } from '../helpers/blob.ts'
 import { descriptorsOf, privateBytes, workersOf } from '../helpers/processes.ts'
 import type { Repository } from '../helpers/push.ts'
@@ -36,17 +37,6 @@ it.for(framings)('finishes a large upload (%s) that is under way when it is told
   await using again = await startServer({ data: server.data ?? '' })
   expect(await fetched({ ...repository, address: again.address }, blob)).toBe(blob.digest)
 })
-
-/** Whether a new connection is answered: one that comes at the last moment may be taken and left alone. */
-async function accepts(address: string): Promise<boolean> {
-  try {
-    const signal = AbortSignal.timeout(1000)
-    await fetch(new URL('/healthz', address), { headers: { Connection: 'close' }, signal })
-    return true
-  } catch {
-    return false
-  }
-}
 
 it('verifies many large uploads at once, in little memory, and lets go of them', async () => {
   await using server = await startServer({ env: { SLIPWAY_WORKERS: '1' } })

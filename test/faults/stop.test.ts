@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { kill } from 'node:process'
 import { createInterface } from 'node:readline'
 import { expect, it } from 'vitest'
+import { accepts } from '../helpers/accepts.ts'
 import { content, fetched } from '../helpers/blob.ts'
 import { itUnless, needsPrograms } from '../helpers/obstacles.ts'
 import { isAlive, primaryOf, workersOf } from '../helpers/processes.ts'
@@ -17,16 +18,6 @@ import { append, finishUrl, slowRequest, startUpload, uploadStatus } from '../he
 
 const MiB = 1024 * 1024
 const program = join(import.meta.dirname, '../../cli/main.ts')
-
-/** Whether anybody still accepts connections there. */
-async function accepts(address: string): Promise<boolean> {
-  try {
-    await fetch(new URL('/healthz', address), { headers: { Connection: 'close' } })
-    return true
-  } catch {
-    return false
-  }
-}
 
 it('finishes the uploads under way when it is told to stop, and takes no others', async () => {
   await using server = await startServer()
