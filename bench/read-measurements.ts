@@ -109,7 +109,7 @@ export function manyTags({ sizes, content }: Plan): Measurement {
   const many = tagName(sizes.manyTags / 2)
   return {
     name: 'many-tags',
-    rounds: 1,
+    rounds: sizes.rounds,
     applies: onlySlipway,
     lines: [
       { title: one, unit: 'req/s', cpuUnit: 's/10k' },
