@@ -56,8 +56,9 @@ export async function startMover(
   let thread: PollerThread
   try {
     thread = await startPoller(
-      { name, openPipe },
+      name,
       syscalls,
+      openPipe?.(syscalls),
       report => inFlight.get(report.socket)?.(report),
       onEnd,
     )

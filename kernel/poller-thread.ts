@@ -11,7 +11,7 @@ import type { PipeEnds } from './wide-pipe.ts'
 export interface PollerSetup {
   readonly epoll: number
   readonly wakeup: number
-  readonly pipe?: PipeEnds | undefined
+  readonly pipe: PipeEnds | undefined
 }
 
 export interface PollerThread {
@@ -27,21 +27,17 @@ const ONE = new BigUint64Array([1n])
 
 /**
  * Resolves when a thread of this name is ready; throws when it cannot run. It never keeps the process alive. `onEnd` is called
- * once, when the thread is gone, with the cause unless `stop` was called.
+ * once, when the thread is gone, with the cause unless `stop` was called. The pipe is the thread's from then on, and closed
+ * with it, also where it cannot run.
  */
 export async function startPoller(
-  {
-    name,
-    openPipe,
-  }: {
-    readonly name: string
-    readonly openPipe?: ((syscalls: Syscalls) => PipeEnds | undefined) | undefined
-  },
+  name: string,
   syscalls: Syscalls,
+  pipe: PipeEnds | undefined,
   onReport: (report: Report) => void,
   onEnd: (cause: Error | undefined) => void,
 ): Promise<PollerThread> {
-  const [wakeup, epoll, pipe] = [syscalls.eventfd(), syscalls.epollCreate(), openPipe?.(syscalls)]
+  const [wakeup, epoll] = [syscalls.eventfd(), syscalls.epollCreate()]
   const descriptors = [wakeup, epoll, ...(pipe ? [pipe.entry, pipe.exit, pipe.nowhere] : [])]
   const release = () => {
     for (const fd of descriptors) if (fd >= 0) closeSync(fd)
