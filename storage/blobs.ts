@@ -104,10 +104,10 @@ export function blobs(
   }
 
   const self: Blobs = {
-    async stat(name, digest, { signal, confirm }) {
-      const { record, link } = await readLink(name, digest, { signal })
-      if (!confirm || (isFresh(record) && !link.leaving)) return { digest, size: link.s }
-      const held = await self.confirm(await names.rid(name, { signal }), digest, operation({ signal }))
+    async stat(name, digest, io) {
+      const { record, link } = await readLink(name, digest, io)
+      if (isFresh(record) && !link.leaving) return { digest, size: link.s }
+      const held = await self.confirm(await names.rid(name, io), digest, operation(io))
       if (!held) throw new RegistryError('BLOB_UNKNOWN', { detail: { digest } })
       return { digest, size: held.size }
     },

@@ -28,11 +28,11 @@ export interface FoundBlob extends Blob {
 
 export interface BlobStore {
   /**
-   * BLOB_UNKNOWN. `confirm`: the asker may push here and will rely on the answer, so the blob stays confirmable for
-   * half a day at least (Registry rule W-head, docs/architecture.md).
+   * For who may push here and will rely on the answer: the blob stays confirmable for half a day at least (Registry rule
+   * W-head, docs/architecture.md). BLOB_UNKNOWN.
    */
-  stat(name: RepositoryName, digest: Digest, io: Io & { readonly confirm: boolean }): Promise<Blob>
-  /** BLOB_UNKNOWN. */
+  stat(name: RepositoryName, digest: Digest, io: Io): Promise<Blob>
+  /** For who reads it. BLOB_UNKNOWN. */
   find(name: RepositoryName, digest: Digest, io: Io): Promise<FoundBlob>
   /** Makes a blob of one repository visible in another; false if it is not there or must be sent again. */
   mount(from: RepositoryName, to: RepositoryName, digest: Digest, io: Io): Promise<boolean>

@@ -184,7 +184,7 @@ export function uploads(
         }
         // The answer to the first request may have been lost on its way: the blob is there, so say so again.
         if (isFault(error, 'UPLOAD_UNKNOWN')) {
-          const blob = await blobs.stat(pusher.name, digest, { ...io, confirm: true }).catch(() => undefined)
+          const blob = await blobs.stat(pusher.name, digest, io).catch(() => undefined)
           if (blob) return blob
         }
         throw error

@@ -237,7 +237,7 @@ export function describeUploads(name: string, open: () => Promise<AgingStore>): 
       })
       const finishing = registry.uploads.finish(pusher, address, digest(part), nothing, io)
       await expect(finishing).rejects.toMatchObject(fault('UPLOAD_BUSY'))
-      const stat = registry.blobs.stat(app, digest(part), { ...io, confirm: true })
+      const stat = registry.blobs.stat(app, digest(part), io)
       await expect(stat).rejects.toMatchObject(fault('BLOB_UNKNOWN'))
     })
 
