@@ -11,8 +11,9 @@ export interface Pace extends ArrivalPace {
 
 export const usualPace: Pace = { idleMs: 60_000, bytesPerSecond: 1024, smallBodyMs: 30_000 }
 
-/** Read and thrown away after an early answer, so that a client that is still sending gets to see it. */
-const lingerBytes = 64 * 1024
+/** Read and thrown away after an early answer, for clients that read no answer before they have sent everything. */
+const lingerBytes = 16 * 1024 * 1024
+/** How long a client that is still sending has to see an early answer. */
 const lingerMs = 2_000
 
 const expected = new WeakSet<IncomingMessage>()
@@ -106,10 +107,10 @@ export function isUnread(req: IncomingMessage): boolean {
 }
 
 /**
- * Ends a connection whose client is still sending: after the answer, a little more is read and thrown away, because a
- * connection that is reset at once takes the answer with it.
+ * Ends a connection whose client is still sending: after the answer, some more is read and thrown away, and what comes
+ * then has to wait. A connection that is reset at once takes the answer with it.
  */
-export function refuseBody(req: IncomingMessage, res: ServerResponse): void {
+export function refuseBody(req: IncomingMessage): void {
   const { socket } = req
   const without = taken.get(req)
   if (without?.whole) return
@@ -122,7 +123,7 @@ export function refuseBody(req: IncomingMessage, res: ServerResponse): void {
   timer.unref()
   if (without) return
   req.on('data', () => {
-    if (socket.bytesRead - before > lingerBytes && res.writableFinished) close()
+    if (socket.bytesRead - before > lingerBytes) req.pause()
   })
   req.on('error', () => {})
   req.once('close', () => clearTimeout(timer))

@@ -79,7 +79,7 @@ async function send(
   if (length !== undefined) lines.push('Content-Length', String(length))
   if (isUnread(req)) {
     lines.push('Connection', 'close')
-    refuseBody(req, res)
+    refuseBody(req)
   }
   // All at once: headers set one by one are looked at twice.
   res.writeHead(status, lines)

@@ -17,13 +17,15 @@ export function inTurn(handle: RequestListener, most: number): Turns {
     queue.current = res
     res.once('close', () => {
       const next = queue.waiting.shift()
-      if (next && !req.socket.destroyed) begin(queue, ...next)
+      if (next && req.socket.writable) begin(queue, ...next)
     })
     handle(req, res)
   }
 
   return {
     take(req, res) {
+      // What comes behind an answer that ended the connection asks for nothing (RFC 9112, 9.6).
+      if (!req.socket.writable) return
       const queue = queues.get(req.socket)
       if (queue && !queue.current.closed) {
         if (queue.waiting.push([req, res]) > most) req.socket.destroy()
