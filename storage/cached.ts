@@ -50,7 +50,7 @@ export function cached(store: ObjectStore, { maxBytes }: CacheLimits): ObjectSto
       return found
     },
 
-    ...(store.remote && { recall: (key: string) => records.get(key) }),
+    recall: key => records.get(key),
 
     async write(key, bytes, options) {
       records.delete(key)

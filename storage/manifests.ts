@@ -13,7 +13,13 @@ import {
 } from '../oci/names.ts'
 import type { Blobs } from './blobs.ts'
 import { manifestKey, type Rid } from './layout.ts'
-import { encodeManifest, type HeldManifest, heldManifest, readManifest } from './manifest-records.ts'
+import {
+  encodeManifest,
+  type HeldManifest,
+  heldManifest,
+  readManifest,
+  readTagged,
+} from './manifest-records.ts'
 import { manifestRemoval } from './manifest-removal.ts'
 import type { MutationOptions, ObjectStore, StoredRecord } from './object-store.ts'
 import { graceMs, inParallel, isFresh, operation, pause, update } from './record.ts'
@@ -52,8 +58,10 @@ export function manifests(
   ): Promise<HeldManifest & { rid: Rid }> {
     const rid = await names.rid(name, io)
     for (let before: Digest | undefined; ; ) {
-      const digest = isDigest(reference) ? reference : await tags.resolve(rid, reference, io)
-      const held = digest && (await readManifest(store, rid, digest, io))
+      const [digest, readIt] = isDigest(reference)
+        ? [reference, readManifest]
+        : [await tags.resolve(rid, reference, io), readTagged]
+      const held = digest && (await readIt(store, rid, digest, io))
       if (held) return { ...held, rid }
       // A tag may have been moved, and the manifest that it led to deleted, between the two looks.
       if (digest === undefined || digest === before || digest === reference) throw unknown(name, reference)

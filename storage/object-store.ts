@@ -121,8 +121,8 @@ export interface ObjectStore {
   /** Whether what was read before is still what stands there, answered without waiting; false when in doubt. */
   isCurrent?(key: string, version: string): boolean
   /**
-   * Only where each question is a journey: what this process last knew of a record, however old that is, to begin with
-   * what it most likely still is. Undefined where it knows of none, and most likely there is none.
+   * What this process last knew of a record, however old that is, without a look: for what is known to be there still
+   * from elsewhere, and to begin with where a look is a journey. Undefined where it knows of none.
    */
   recall?(key: string): StoredRecord | undefined
   /** Only where `isCurrent` may be mistaken for a while: waits until no process is any more about what was done before. */

@@ -50,7 +50,7 @@ export async function update(
     const condition = found ? { ifMatch: found.etag } : { ifAbsent: true as const }
     return store.write(key, bytes, { ...options, condition })
   }
-  if (store.recall) {
+  if (store.remote && store.recall) {
     const guess = store.recall(key)
     const bytes = attempt(() => change(guess))
     const written = bytes && (await writeOver(guess, bytes))
