@@ -4,11 +4,17 @@ import { type Answer, json } from './answer.ts'
 import { audited } from './audited.ts'
 import { authorize } from './authorize.ts'
 import { deleteBlob, getBlob, headBlob } from './blobs.ts'
-import { type Context, nobody, type RequestState, requestIo, type Services, targetOf } from './context.ts'
+import { type Context, nobody, type RequestState, type Services, targetOf } from './context.ts'
 import { alive, ready } from './health.ts'
 import { catalog, listReferrers, listTags, search } from './listings.ts'
 import { deleteManifest, getManifest, headManifest, putManifest } from './manifests.ts'
-import { type Kind, type Operation, type OperationOf, parseOperation } from './operations.ts'
+import {
+  type Kind,
+  type Operation,
+  type OperationOf,
+  parseOperation,
+  requiredPermission,
+} from './operations.ts'
 import { protectedRegistry } from './protected-registry.ts'
 import { respond } from './respond.ts'
 import { issueToken, issueTokenByForm, signingKeys } from './token.ts'
@@ -83,7 +89,8 @@ function dispatch(services: Services, ctx: Context, operation: Operation): Promi
     operation: Operation,
   ) => Promise<Answer>
   const { view } = ctx.state
-  if (!view) return handle(services, ctx, operation)
+  // What only reads is bound by no protection.
+  if (!view || requiredPermission[operation.kind] === 'pull') return handle(services, ctx, operation)
   // A handler that has waited for a body has looked again (admitAgain).
   const registry = protectedRegistry(services.registry, () => (ctx.state.view ?? view).policy)
   return handle({ ...services, registry }, ctx, operation)
@@ -94,7 +101,7 @@ const failures = new WeakMap<object, unknown>()
 
 const acceptableId = /^[\w.-]{1,64}$/
 
-/** Gives a request its id, its address and its signal, and reports it when its answer has gone. */
+/** Gives a request its id, its address and a signal that its client has gone, and reports it when its answer has. */
 function observed({ observe, clients }: Services): Koa.Middleware<RequestState> {
   const prefix = Math.random().toString(36).slice(2, 8)
   let count = 0
@@ -103,8 +110,12 @@ function observed({ observe, clients }: Services): Koa.Middleware<RequestState> 
     const given = ctx.get('X-Request-Id')
     const id = acceptableId.test(given) ? given : `${prefix}-${(++count).toString(36)}`
     const client = clients.of(ctx.req)
-    ctx.state = { id, io: requestIo(ctx.req, ctx.res), client, caller: nobody }
+    const gone = new AbortController()
+    const abort = () => gone.abort(new Error('the client went away'))
+    if (ctx.req.socket.destroyed) abort()
+    ctx.state = { id, io: { signal: gone.signal }, client, caller: nobody }
     ctx.res.once('close', () => {
+      if (!ctx.res.writableFinished) abort()
       const { operation, caller } = ctx.state
       const status = ctx.res.writableFinished ? ctx.res.statusCode : 499
       const error = ctx.state.refused?.because ?? failures.get(ctx.req)

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { ParameterizedContext } from 'koa'
 import type { AccessPolicy } from '../auth/access.ts'
 import type { AuditLog } from '../auth/audit-log.ts'
@@ -73,25 +73,3 @@ export const targetOf = (req: IncomingMessage): string =>
   (req.url ?? '').replace(/^https?:\/\/[\w.:[\]-]+/i, '')
 
 export type Context = ParameterizedContext<RequestState>
-
-/**
- * The signal of a request: aborted when its client goes away before the answer is complete. Most requests are over
- * before anybody asks for it, so it is made when somebody does.
- */
-export function requestIo(req: IncomingMessage, res: ServerResponse): Io {
-  let controller: AbortController | undefined
-  return {
-    get signal() {
-      if (!controller) {
-        const made = new AbortController()
-        controller = made
-        const abort = () => {
-          if (!res.writableFinished) made.abort(new Error('the client went away'))
-        }
-        if (req.socket.destroyed) abort()
-        else res.once('close', abort)
-      }
-      return controller.signal
-    },
-  }
-}

@@ -16,6 +16,7 @@ export function inTurn(handle: RequestListener, most: number): Turns {
   function begin(queue: Queue, req: IncomingMessage, res: ServerResponse): void {
     queue.current = res
     res.once('close', () => {
+      queue.current = undefined
       const next = queue.waiting.shift()
       if (next && req.socket.writable) begin(queue, ...next)
     })
@@ -27,7 +28,7 @@ export function inTurn(handle: RequestListener, most: number): Turns {
       // What comes behind an answer that ended the connection asks for nothing (RFC 9112, 9.6).
       if (!req.socket.writable) return
       const queue = queues.get(req.socket)
-      if (queue && !queue.current.closed) {
+      if (queue?.current) {
         if (queue.waiting.push([req, res]) > most) req.socket.destroy()
         return
       }
@@ -35,15 +36,13 @@ export function inTurn(handle: RequestListener, most: number): Turns {
       queues.set(req.socket, own)
       begin(own, req, res)
     },
-    isBusy: socket => queues.get(socket)?.current.closed === false,
-    isAnswering(socket) {
-      const current = queues.get(socket)?.current
-      return current?.headersSent === true && !current.closed
-    },
+    isBusy: socket => queues.get(socket)?.current !== undefined,
+    isAnswering: socket => queues.get(socket)?.current?.headersSent === true,
   }
 }
 
 interface Queue {
-  current: ServerResponse
+  /** Forgotten when it is closed: what an idle connection holds on to is copied by every collection. */
+  current: ServerResponse | undefined
   readonly waiting: (readonly [IncomingMessage, ServerResponse])[]
 }

@@ -44,9 +44,7 @@ function bodyOf({ pace, receiver: findReceiver }: Services, ctx: Context): Uploa
     throw new RegistryError('SIZE_INVALID', { message: 'Content-Range and Content-Length disagree' })
   return {
     // Opened by whoever reads it: a client that waits for leave to send is to hear of everything else first.
-    get source() {
-      return length === 0 ? ctx.req : openBody(ctx.req, ctx.res, pace)
-    },
+    open: () => (length === 0 ? ctx.req : openBody(ctx.req, ctx.res, pace)),
     // A client that counts its chunks sends more of them, and their hash cannot be gone on with from there.
     ...(!range &&
       receiver &&

@@ -153,11 +153,12 @@ export function bucketUploads(bucket: Bucket, buffers: PartBuffers): UploadMetho
 
     append: (
       upload,
-      { stream },
+      source,
       { offset, replaces = false, isLast = false, witness, signal, admit = async () => {} },
     ) =>
       alone(upload, async () => {
         const io = { signal }
+        const stream = source.open()
         // One that fails before anybody reads it tells whoever reads it then.
         stream.on('error', () => {})
         const isFirst = replaces && upload.state === undefined && offset === 0

@@ -84,7 +84,7 @@ export function folderUploads(root: string, folders: Folders, referee: Referee):
         signal.throwIfAborted()
         if ((await file.fstat(fd)).size !== offset) throw new RegistryError('UPLOAD_OUT_OF_ORDER')
         if (offset === 0 && source.move) return source.move(fd, { signal })
-        const { stream } = source
+        const stream = source.open()
         const stop = () => stream.destroy(signal.reason instanceof Error ? signal.reason : undefined)
         signal.addEventListener('abort', stop, { once: true })
         try {

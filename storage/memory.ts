@@ -77,7 +77,7 @@ export function memoryStore(): ObjectStore {
       return found && { size: found.bytes.length, modifiedMs: found.modifiedMs }
     },
 
-    async append(upload, { stream }, { offset, witness, signal, admit }) {
+    async append(upload, source, { offset, witness, signal, admit }) {
       refuseUsed(upload)
       if (offset === 0) await admit?.()
       const target =
@@ -88,6 +88,7 @@ export function memoryStore(): ObjectStore {
       if (target.busy) throw new RegistryError('UPLOAD_BUSY')
       if (target.bytes.length !== offset) throw new RegistryError('UPLOAD_OUT_OF_ORDER')
       target.busy = true
+      const stream = source.open()
       const stop = () => stream.destroy(signal.reason)
       signal.addEventListener('abort', stop, { once: true })
       try {

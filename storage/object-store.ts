@@ -88,7 +88,7 @@ export interface Witness {
 
 /** Bytes on their way in. They are taken in one of the two ways, once. */
 export interface Incoming {
-  readonly stream: Readable
+  readonly open: () => Readable
   /** Writes them all to an empty file by itself and returns how many there were; as the stream, it may fail midway. */
   readonly move?: ((fd: number, io: Io) => Promise<number>) | undefined
 }

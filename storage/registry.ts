@@ -55,10 +55,10 @@ export interface Moved {
 }
 
 export interface UploadBody {
-  /** To be asked for once, and read: a sender may be waiting for that. */
-  readonly source: Readable
+  /** To be called once, and what it returns to be read: a sender may be waiting for that. */
+  readonly open: () => Readable
   /**
-   * Instead of the source, where it is there: writes all of it to an empty file and returns how many bytes there were,
+   * Instead of `open`, where it is there: writes all of it to an empty file and returns how many bytes there were,
    * and their digest in hexadecimal.
    */
   readonly move?: ((fd: number, algorithm: Algorithm, io: Io) => Promise<Moved>) | undefined

@@ -50,7 +50,7 @@ export function uploadCommits(
   return {
     async receiveInline({ name, guard }, digest, body, io) {
       await store.reserve(body.length ?? 0, io)
-      const bytes = await wholeOf(body.source)
+      const bytes = await wholeOf(body.open())
       if (bytes.length !== body.length) throw new RegistryError('SIZE_INVALID')
       verify(digest, hashOf(algorithmOf(digest), bytes))
       await guard?.(io)

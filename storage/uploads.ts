@@ -220,9 +220,7 @@ export function uploads(
 function incoming(body: UploadBody, watch: Watch): Incoming {
   const { move } = body
   return {
-    get stream() {
-      return body.source
-    },
+    open: body.open,
     move:
       move &&
       (async (fd, io) => {

@@ -94,6 +94,11 @@ it('keeps files under 300 lines', () => {
   expect(sources.filter(({ text }) => text.split('\n').length > 301).map(({ path }) => path)).toEqual([])
 })
 
+it('makes no objects with accessors for a request: each gets a hidden class of its own (decision 0024)', () => {
+  const served = ours.filter(({ path }) => /^(?:server|storage|auth|oci)\//.test(path))
+  expect(served.filter(({ text }) => /^\s+get \w+\(\)/m.test(text)).map(({ path }) => path)).toEqual([])
+})
+
 it('keeps folders one deep', () => {
   expect(ours.filter(({ path }) => path.split('/').length !== 2).map(({ path }) => path)).toEqual([])
 })

@@ -60,7 +60,7 @@ export function describeContent(
     })
     const sizeOf = async (upload: Upload) => (await store.uploaded(upload, io))?.size
     const append = (upload: Upload, part: Buffer, offset: number, witness = ignored) =>
-      store.append(upload, { stream: Readable.from(pieces(part, 60_000)) }, { ...io, offset, witness })
+      store.append(upload, { open: () => Readable.from(pieces(part, 60_000)) }, { ...io, offset, witness })
 
     const sizeAfter = async (...args: Parameters<typeof append>) => (await append(...args)).size
 
@@ -132,7 +132,7 @@ export function describeContent(
     whenTogether('lets one write at a time, and nobody complete what is being written', async () => {
       const upload = store.begin('me')
       const source = new PassThrough()
-      const first = store.append(upload, { stream: source }, { ...io, offset: 0, witness: ignored })
+      const first = store.append(upload, { open: () => source }, { ...io, offset: 0, witness: ignored })
       source.write(bytes)
       await expect.poll(() => sizeOf(upload)).toBeGreaterThan(0)
       const other = await opened.beside()
@@ -140,7 +140,7 @@ export function describeContent(
       for (const each of [store, other]) {
         const second = each.append(
           upload,
-          { stream: Readable.from([bytes]) },
+          { open: () => Readable.from([bytes]) },
           { ...io, offset, witness: ignored },
         )
         await expect(second).rejects.toMatchObject(fault('UPLOAD_BUSY'))
@@ -160,7 +160,7 @@ export function describeContent(
       }
       const cut = store.append(
         upload,
-        { stream: Readable.from(failing()) },
+        { open: () => Readable.from(failing()) },
         { ...io, offset: 0, witness: ignored },
       )
       await expect(cut).rejects.toThrow('cut off')
@@ -175,7 +175,7 @@ export function describeContent(
       const source = new PassThrough()
       const stopping = new AbortController()
       const options = { signal: stopping.signal, offset: 0, witness: ignored }
-      const first = store.append(upload, { stream: source }, options)
+      const first = store.append(upload, { open: () => source }, options)
       source.write(bytes)
       await expect.poll(() => sizeOf(upload)).toBeGreaterThan(0)
       stopping.abort(new Error('stopping'))

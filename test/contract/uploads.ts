@@ -116,7 +116,7 @@ export function describeUploads(name: string, open: () => Promise<AgingStore>): 
         yield bytes.subarray(0, half)
         throw new Error('cut off')
       }
-      const cut = { source: Readable.from(failing()), length: bytes.length }
+      const cut = { open: () => Readable.from(failing()), length: bytes.length }
       await expect(registry.uploads.append(pusher, address, cut, io)).rejects.toThrow('cut off')
       const found = await registry.uploads.find(pusher, address, io)
       expect(found.size).toBe(half)
@@ -207,7 +207,7 @@ export function describeUploads(name: string, open: () => Promise<AgingStore>): 
       }
       const fresh = await registry.uploads.start(pusher, 'sha256', io)
       const first = await registry.uploads.append(pusher, fresh.address, body(good), io)
-      const cut = { source: Readable.from(cutOff()), length: half + 1 }
+      const cut = { open: () => Readable.from(cutOff()), length: half + 1 }
       const cutting = registry.uploads.finish(pusher, fresh.address, digest(evil), cut, io)
       await expect(cutting).rejects.toThrow('cut off')
       await registry.uploads.finish(pusher, first.address, digest(good), nothing, io)
@@ -232,7 +232,7 @@ export function describeUploads(name: string, open: () => Promise<AgingStore>): 
       const reread = store.reread
       vi.spyOn(store, 'reread').mockImplementationOnce(async (upload, options) => {
         const more = { ...io, offset: part.length, witness: { update() {} } }
-        await store.append(upload, { stream: Readable.from([part]) }, more)
+        await store.append(upload, { open: () => Readable.from([part]) }, more)
         return reread(upload, options)
       })
       const finishing = registry.uploads.finish(pusher, address, digest(part), nothing, io)

@@ -29,7 +29,7 @@ export async function append(
   offset: number,
   options: Partial<AppendOptions> = {},
 ): Promise<Upload> {
-  const source = { stream: Readable.from(pieces(whole)) }
+  const source = { open: () => Readable.from(pieces(whole)) }
   const added = await store.append(upload, source, { ...io, offset, witness: { update() {} }, ...options })
   expect(added.size).toBe(offset + whole.length)
   return added.upload

@@ -27,11 +27,11 @@ export function registryOver(store: ObjectStore, options: Partial<RegistryOption
 }
 
 export const body = (bytes: Buffer, offset?: number) => ({
-  source: Readable.from([bytes]),
+  open: () => Readable.from([bytes]),
   length: bytes.length,
   offset,
 })
-export const nothing = { source: Readable.from([]), length: 0 }
+export const nothing = { open: () => Readable.from([]), length: 0 }
 
 export async function pushBlob(registry: Registry, bytes: Buffer, name = app): Promise<Digest> {
   const blob = await registry.uploads.receive({ ...pusher, name }, digest(bytes), body(bytes), io)

@@ -33,7 +33,8 @@ describe('uploads into a bucket', () => {
     upload: Upload,
     stream: Readable,
     options: Partial<AppendOptions> = {},
-  ) => store.append(upload, { stream }, { ...io, offset: 0, witness: { update() {} }, ...options })
+  ) =>
+    store.append(upload, { open: () => stream }, { ...io, offset: 0, witness: { update() {} }, ...options })
 
   it('give the buffer of a client back that goes away, also while it waits for one', async () => {
     const { held, store } = opened(memoryBucket(), 1)

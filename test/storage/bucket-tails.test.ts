@@ -35,7 +35,7 @@ async function begin(store: ObjectStore, upload: Upload, whole: Buffer, offset: 
       left -= chunk.length
     },
   }
-  const ended = store.append(upload, { stream }, { ...io, offset, replaces: true, witness })
+  const ended = store.append(upload, { open: () => stream }, { ...io, offset, replaces: true, witness })
   await until('all was read', () => left === 0)
   return async () => {
     stream.destroy(new Error('broken off'))

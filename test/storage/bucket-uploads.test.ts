@@ -89,7 +89,11 @@ describeEngines(it => {
       const first = one.begin('me')
       const upload = acknowledged === 0 ? first : await append(one, first, bytes.subarray(0, acknowledged), 0)
       const stream = hanging(bytes.subarray(acknowledged, -1))
-      const dying = one.append(upload, { stream }, { ...io, offset: acknowledged, witness: { update() {} } })
+      const dying = one.append(
+        upload,
+        { open: () => stream },
+        { ...io, offset: acknowledged, witness: { update() {} } },
+      )
       await expectFullParts(bucket, 2)
       expect(await sizeAt(two, upload)).toBe(2 * partBytes)
       const whole = await append(two, upload, bytes.subarray(2 * partBytes), 2 * partBytes)

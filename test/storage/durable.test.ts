@@ -61,7 +61,7 @@ it('takes a record that a power cut left empty for none, which exactly one of ma
 it('gives up an upload that a disk has refused once, as it may claim to have it the next time', async () => {
   const store = folderStore(await temporaryFolder(), { durability: 'full' })
   const upload = store.begin('me')
-  const bytes = { stream: Readable.from([Buffer.from('bytes')]) }
+  const bytes = { open: () => Readable.from([Buffer.from('bytes')]) }
   await store.append(upload, bytes, { ...io, offset: 0, witness: { update() {} } })
   const broken = Object.assign(new Error('broken disk'), { code: 'EIO' })
   vi.spyOn(file, 'fsync').mockRejectedValueOnce(broken)
