@@ -5,7 +5,7 @@ import { type Content, imageRepository, imageTag } from './content.ts'
 import { pushImage } from './fill-api.ts'
 import type { Server } from './fleet.ts'
 import { runProgram } from './program.ts'
-import { slipwayMain } from './servers.ts'
+import { slipwayProgram } from './servers.ts'
 import type { Target } from './timing.ts'
 
 /** Another Slipway with the one image, whose journey begins with the measurement, so that none has a longer one behind it. */
@@ -30,7 +30,7 @@ export async function launchOpen(server: Server, content: Content, io: Io): Prom
 export async function launchGuarded(server: Server, content: Content, io: Io): Promise<Guarded> {
   const { fresh, data } = await launchFilled(server, content, io)
   const administer = (...words: readonly string[]) =>
-    runProgram(process.execPath, [slipwayMain, ...words, '--data', data], io)
+    runProgram(process.execPath, [slipwayProgram, ...words, '--data', data], io)
   try {
     await administer('robot', 'add', robot)
     await administer('access', 'add', `pull ** robot:${robot}`)

@@ -32,7 +32,7 @@ export interface Launch {
 
 const distributionVersion = '3.1.1'
 const distributionModule = `github.com/distribution/distribution/v3/cmd/registry@v${distributionVersion}`
-export const slipwayMain = fileURLToPath(new URL('../cli/main.ts', import.meta.url))
+export const slipwayProgram = fileURLToPath(new URL('../cli/slipway.js', import.meta.url))
 const packageFile = new URL('../package.json', import.meta.url)
 
 const slipway: ServerKind = {
@@ -40,13 +40,13 @@ const slipway: ServerKind = {
   fill: 'api',
   takesPushes: true,
   async find() {
-    if (!existsSync(slipwayMain)) return { missing: 'cli/main.ts is not in this checkout' }
+    if (!existsSync(slipwayProgram)) return { missing: 'cli/slipway.js is not in this checkout' }
     // Our own package.json has a version.
     const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string }
     return { program: process.execPath, name: `Slipway ${version}` }
   },
   async launch(_program, folder, port, store) {
-    const args = [slipwayMain, 'serve', '--listen', `127.0.0.1:${port}`, '--log-level', 'warn']
+    const args = [slipwayProgram, 'serve', '--listen', `127.0.0.1:${port}`, '--log-level', 'warn']
     if (!store) return { args: [...args, '--data', join(folder, 'data')] }
     return {
       args: [...args, '--storage', `s3://${store.bucket}`],

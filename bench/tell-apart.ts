@@ -150,8 +150,8 @@ function connection(port: number) {
 }
 
 async function command(data: string, words: readonly string[], input: string, { signal }: Io): Promise<void> {
-  const main = fileURLToPath(new URL('../cli/main.ts', import.meta.url))
-  const child = spawn(process.execPath, [main, ...words, '--data', data], {
+  const program = fileURLToPath(new URL('../cli/slipway.js', import.meta.url))
+  const child = spawn(process.execPath, [program, ...words, '--data', data], {
     stdio: ['pipe', 'ignore', 'pipe'],
     signal,
   })

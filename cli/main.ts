@@ -1,6 +1,4 @@
 /** The command line: which commands there are, and what their ends mean to a shell. */
-import { enableCompileCache } from 'node:module'
-import { fileURLToPath } from 'node:url'
 import { isNativeError } from 'node:util/types'
 import { withoutSecrets } from '../auth/redact.ts'
 import { accessCommands } from './access-commands.ts'
@@ -135,8 +133,6 @@ function report(error: unknown, args: readonly string[]): void {
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
 })
-// Sources whose types were stripped once need not be again: half the start, and a quarter of the memory.
-enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/slipway', import.meta.url)))
 const args = process.argv.slice(2)
 try {
   process.exitCode = statuses[await main(args)]

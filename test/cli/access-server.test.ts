@@ -109,7 +109,7 @@ interface Terminal {
 }
 
 function inTerminal(cwd: string, data: string, words: string): Terminal {
-  const program = join(import.meta.dirname, '../../cli/main.ts')
+  const program = join(import.meta.dirname, '../../cli/slipway.js')
   const line = `'${process.execPath}' '${program}' ${words}`
   const [first, ...rest] = leashed(['script', '--quiet', '--return', '--command', line, '/dev/null'])
   const child = spawn(first, rest, {

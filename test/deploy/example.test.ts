@@ -62,7 +62,7 @@ describe('the example of access', () => {
 
 describe.for([
   ['slipway.service', /^(#?)Environment=(\w+)=(.+)$/gm, /^ExecStart=\S+ \S+ (.+)$/m],
-  ['Dockerfile', /^(#?) *(?:ENV|.* -e) (SLIPWAY_\w+)=(\S+)/gm, /^CMD \["node", "cli\/main.ts", (.+)\]$/m],
+  ['Dockerfile', /^(#?) *(?:ENV|.* -e) (SLIPWAY_\w+)=(\S+)/gm, /^CMD \["node", "cli\/slipway.js", (.+)\]$/m],
 ] as const)('%s', ([name, variables, start]) => {
   const text = readFileSync(new URL(`../../deploy/${name}`, import.meta.url), 'utf8')
   const found = [...text.matchAll(variables)]

@@ -17,7 +17,7 @@ import { until } from '../helpers/until.ts'
 import { append, finishUrl, slowRequest, startUpload, uploadStatus } from '../helpers/upload.ts'
 
 const MiB = 1024 * 1024
-const program = join(import.meta.dirname, '../../cli/main.ts')
+const program = join(import.meta.dirname, '../../cli/slipway.js')
 
 it('finishes the uploads under way when it is told to stop, and takes no others', async () => {
   await using server = await startServer()

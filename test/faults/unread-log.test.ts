@@ -10,7 +10,7 @@ import { leashed } from '../helpers/programs.ts'
 import { startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
 
-const program = join(import.meta.dirname, '../../cli/main.ts')
+const program = join(import.meta.dirname, '../../cli/slipway.js')
 
 it('serves on, and stops as it should, when nobody reads its log any more', async () => {
   const data = await mkdtemp(join(tmpdir(), 'slipway-unread-'))

@@ -41,7 +41,7 @@ export interface ServerOptions {
 
 const usualStartupMs = 15_000
 const shutdownMs = 10_000
-const program = join(import.meta.dirname, '../../cli/main.ts')
+const program = join(import.meta.dirname, '../../cli/slipway.js')
 
 /** A real server in its own process, on a free port of the loopback interface. */
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
