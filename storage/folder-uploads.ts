@@ -19,8 +19,8 @@ type UploadMethods = Pick<
  * over, so what was known of the first ones stays true, whoever knows it.
  */
 export function folderUploads(root: string, folders: Folders, referee: Referee): UploadMethods {
-  const pathOf = ({ owner, id }: Upload) => join(root, 'u', owner, id)
-  const contentPathOf = ({ id }: Upload) => join(root, contentKey(id))
+  const pathOf = ({ owner, id }: Upload) => `${root}/u/${owner}/${id}`
+  const contentPathOf = ({ id }: Upload) => `${root}/${contentKey(id)}`
 
   /** What was completed lies where its content belongs, and so does an empty file for what was forgotten. */
   function refuseUsed(upload: Upload): void {

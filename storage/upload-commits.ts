@@ -1,5 +1,5 @@
 /** How what was uploaded becomes a blob: compared with its digest first, and linked last. */
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { RegistryError } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
 import { type Algorithm, algorithmOf, type Digest, digestOf } from '../oci/names.ts'
@@ -33,12 +33,12 @@ export function uploadCommits(
     if (known && algorithmOf(known) === algorithm) return known
     if (said.digest?.algorithm === algorithm && said.size === size && said.run === store.run)
       return digestOf(algorithm, said.digest.hex)
-    const hash = createHash(algorithm)
+    const running = createHash(algorithm)
     for await (const chunk of await reread(upload, io)) {
       io.signal.throwIfAborted()
-      hash.update(chunk)
+      running.update(chunk)
     }
-    return digestOf(algorithm, hash.digest('hex'))
+    return digestOf(algorithm, running.digest('hex'))
   }
 
   async function reread(upload: Upload, io: Io) {
@@ -82,8 +82,7 @@ export function uploadCommits(
   }
 }
 
-const hashOf = (algorithm: Algorithm, bytes: Buffer) =>
-  digestOf(algorithm, createHash(algorithm).update(bytes).digest('hex'))
+const hashOf = (algorithm: Algorithm, bytes: Buffer) => digestOf(algorithm, hash(algorithm, bytes))
 
 function verify(expected: Digest, found: Digest): void {
   if (found === expected) return

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { isFault, RegistryError, unlessFault } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
 import { type Algorithm, algorithmOf, type Digest, hexOf } from '../oci/names.ts'
@@ -18,7 +19,8 @@ export interface UploadLimits {
   readonly ttlMs: number
 }
 
-type Base = Pick<Appended, 'upload' | 'size'> & Pick<AppendOptions, 'replaces'>
+type Sized = Pick<Appended, 'upload' | 'size'>
+type Base = Sized & Pick<AppendOptions, 'replaces'>
 
 /** An owner at the limit loses uploads that have been idle for so long: they were most likely abandoned. */
 const abandonedMs = 3600_000
@@ -89,11 +91,16 @@ export function uploads(
     return { sealed, now: await standing(sealed, io) }
   }
 
-  async function sessionOf(pusher: Pusher, upload: Upload, size: number, io: Io) {
+  function digestAt({ upload, size }: Sized): SealedUpload['digest'] {
     const digest = digests.find(upload, size)
-    const said = digest && { algorithm: algorithmOf(digest), hex: hexOf(digest) }
+    return digest && { algorithm: algorithmOf(digest), hex: hexOf(digest) }
+  }
+
+  /** `empty` is the digest of no bytes: it says by what those will be hashed that come. */
+  async function sessionOf(pusher: Pusher, { upload, size }: Sized, empty: SealedUpload['digest'], io: Io) {
+    const digest = size === 0 ? empty : digestAt({ upload, size })
     return {
-      address: await seal.close(contextOf(pusher), { upload, size, digest: said, run: store.run }, io),
+      address: await seal.close(contextOf(pusher), { upload, size, digest, run: store.run }, io),
       size,
     }
   }
@@ -144,21 +151,20 @@ export function uploads(
   const self: UploadStore = {
     async start(pusher, algorithm, io) {
       await store.reserve(0, io)
-      const upload = store.begin(pusher.owner)
-      digests.watch(upload, 0, algorithm).keep(upload, 0)
-      return sessionOf(pusher, upload, 0, io)
+      const fresh = { upload: store.begin(pusher.owner), size: 0 }
+      return sessionOf(pusher, fresh, { algorithm, hex: hash(algorithm, '') }, io)
     },
 
     async find(pusher, address, io) {
-      const { now } = await locate(pusher, address, io)
-      return sessionOf(pusher, now.upload, now.size, io)
+      const { sealed, now } = await locate(pusher, address, io)
+      return sessionOf(pusher, now, sealed.digest, io)
     },
 
     async append(pusher, address, body, io) {
       const sealed = await seal.open(contextOf(pusher), address, io)
       const base = await baseOf(sealed, body, io)
       const grown = await extend(base, body, sealed.digest?.algorithm ?? 'sha256', io)
-      return sessionOf(pusher, grown.upload, grown.size, io)
+      return sessionOf(pusher, grown, sealed.digest, io)
     },
 
     async finish(pusher, address, digest, body, io) {
