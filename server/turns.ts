@@ -25,16 +25,14 @@ export function inTurn(handle: RequestListener, most: number): Turns {
 
   return {
     take(req, res) {
-      // What comes behind an answer that ended the connection asks for nothing (RFC 9112, 9.6).
-      if (!req.socket.writable) return
-      const queue = queues.get(req.socket)
-      if (queue?.current) {
+      const queue = queues.get(req.socket) ?? { current: undefined, waiting: [] }
+      queues.set(req.socket, queue)
+      // What comes behind an answer that ended the connection asks for nothing (RFC 9112, 9.6): it waits for ever.
+      if (queue.current || !req.socket.writable) {
         if (queue.waiting.push([req, res]) > most) req.socket.destroy()
         return
       }
-      const own = queue ?? { current: res, waiting: [] }
-      queues.set(req.socket, own)
-      begin(own, req, res)
+      begin(queue, req, res)
     },
     isBusy: socket => queues.get(socket)?.current !== undefined,
     isAnswering: socket => queues.get(socket)?.current?.headersSent === true,
