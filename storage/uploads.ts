@@ -96,9 +96,9 @@ export function uploads(
     return digest && { algorithm: algorithmOf(digest), hex: hexOf(digest) }
   }
 
-  /** `empty` is the digest of no bytes: it says by what those will be hashed that come. */
-  async function sessionOf(pusher: Pusher, { upload, size }: Sized, empty: SealedUpload['digest'], io: Io) {
-    const digest = size === 0 ? empty : digestAt({ upload, size })
+  async function sessionOf(pusher: Pusher, { upload, size }: Sized, algorithm: Algorithm, io: Io) {
+    // That of no bytes says by what those will be hashed that come.
+    const digest = size === 0 ? { algorithm, hex: hash(algorithm, '') } : digestAt({ upload, size })
     return {
       address: await seal.close(contextOf(pusher), { upload, size, digest, run: store.run }, io),
       size,
@@ -151,20 +151,20 @@ export function uploads(
   const self: UploadStore = {
     async start(pusher, algorithm, io) {
       await store.reserve(0, io)
-      const fresh = { upload: store.begin(pusher.owner), size: 0 }
-      return sessionOf(pusher, fresh, { algorithm, hex: hash(algorithm, '') }, io)
+      return sessionOf(pusher, { upload: store.begin(pusher.owner), size: 0 }, algorithm, io)
     },
 
     async find(pusher, address, io) {
       const { sealed, now } = await locate(pusher, address, io)
-      return sessionOf(pusher, now, sealed.digest, io)
+      return sessionOf(pusher, now, saidAlgorithm(sealed), io)
     },
 
     async append(pusher, address, body, io) {
       const sealed = await seal.open(contextOf(pusher), address, io)
       const base = await baseOf(sealed, body, io)
-      const grown = await extend(base, body, sealed.digest?.algorithm ?? 'sha256', io)
-      return sessionOf(pusher, grown, sealed.digest, io)
+      const algorithm = saidAlgorithm(sealed)
+      const grown = await extend(base, body, algorithm, io)
+      return sessionOf(pusher, grown, algorithm, io)
     },
 
     async finish(pusher, address, digest, body, io) {
@@ -221,6 +221,8 @@ export function uploads(
   }
   return self
 }
+
+const saidAlgorithm = ({ digest }: SealedUpload): Algorithm => digest?.algorithm ?? 'sha256'
 
 /** A body on its way into the store, with its digest on the way to whoever watches. */
 function incoming(body: UploadBody, watch: Watch): Incoming {
