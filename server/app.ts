@@ -89,7 +89,7 @@ function dispatch(services: Services, ctx: Context, operation: Operation): Promi
     operation: Operation,
   ) => Promise<Answer>
   const { view } = ctx.state
-  // What only reads is bound by no protection.
+  // Protections bind changes. What may be done with `pull` makes none; if it ever does, this is to go.
   if (!view || requiredPermission[operation.kind] === 'pull') return handle(services, ctx, operation)
   // A handler that has waited for a body has looked again (admitAgain).
   const registry = protectedRegistry(services.registry, () => (ctx.state.view ?? view).policy)

@@ -63,20 +63,6 @@ export async function readManifest(
   return record && heldManifest(record, digest)
 }
 
-/**
- * The manifest that a tag leads to. A manifest goes after all of its tags, and what is served of it never changes: as
- * long as a tag leads to it, it need not be looked at.
- */
-export async function readTagged(
-  store: ObjectStore,
-  rid: Rid,
-  digest: Digest,
-  io: Io,
-): Promise<HeldManifest | undefined> {
-  const known = store.recall?.(manifestKey(rid, digest))
-  return known ? heldManifest(known, digest) : readManifest(store, rid, digest, io)
-}
-
 /** Whether any manifest of a repository names this blob. Reads them all: for deletes, which are rare. */
 export async function isReferenced(store: ObjectStore, rid: Rid, blob: Digest, io: Io): Promise<boolean> {
   for await (const keys of everyKey(store, manifestPrefix(rid), io))

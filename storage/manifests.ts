@@ -13,19 +13,14 @@ import {
 } from '../oci/names.ts'
 import type { Blobs } from './blobs.ts'
 import { manifestKey, type Rid } from './layout.ts'
-import {
-  encodeManifest,
-  type HeldManifest,
-  heldManifest,
-  readManifest,
-  readTagged,
-} from './manifest-records.ts'
+import { encodeManifest, type HeldManifest, heldManifest, readManifest } from './manifest-records.ts'
 import { manifestRemoval } from './manifest-removal.ts'
 import type { MutationOptions, ObjectStore, StoredRecord } from './object-store.ts'
 import { graceMs, inParallel, isFresh, operation, pause, update } from './record.ts'
 import type { Referrers } from './referrers.ts'
 import type { ManifestPush, ManifestStore, TagCondition } from './registry.ts'
 import type { Repositories } from './repositories.ts'
+import { taggedManifests } from './tagged-manifests.ts'
 import { satisfies, type Tags } from './tags.ts'
 
 /** What a manifest may name without its being here: nothing; children of an index; layers too. */
@@ -48,21 +43,19 @@ export function manifests(
   sparse: () => Sparse,
 ): ManifestStore {
   const removeManifest = manifestRemoval(store, tags, referrers)
+  const readTagged = taggedManifests(store)
   const unknown = (name: RepositoryName, reference: Reference) =>
     new RegistryError('MANIFEST_UNKNOWN', { detail: { name, reference } })
 
-  async function find(
-    name: RepositoryName,
-    reference: Reference,
-    io: Io,
-  ): Promise<HeldManifest & { rid: Rid }> {
+  async function find(name: RepositoryName, reference: Reference, io: Io): Promise<HeldManifest> {
     const rid = await names.rid(name, io)
     for (let before: Digest | undefined; ; ) {
-      const [digest, readIt] = isDigest(reference)
-        ? [reference, readManifest]
-        : [await tags.resolve(rid, reference, io), readTagged]
-      const held = digest && (await readIt(store, rid, digest, io))
-      if (held) return { ...held, rid }
+      const tag = isDigest(reference) ? undefined : await tags.find(rid, reference, io)
+      const digest = isDigest(reference) ? reference : tag?.record.d
+      const held = tag
+        ? await readTagged(rid, tag, io)
+        : digest && (await readManifest(store, rid, digest, io))
+      if (held) return held
       // A tag may have been moved, and the manifest that it led to deleted, between the two looks.
       if (digest === undefined || digest === before || digest === reference) throw unknown(name, reference)
       before = digest

@@ -121,8 +121,8 @@ export interface ObjectStore {
   /** Whether what was read before is still what stands there, answered without waiting; false when in doubt. */
   isCurrent?(key: string, version: string): boolean
   /**
-   * What this process last knew of a record, however old that is, without a look: for what is known to be there still
-   * from elsewhere, and to begin with where a look is a journey. Undefined where it knows of none.
+   * What this process last knew of a record, however old that is, without a look: for who knows from elsewhere that it
+   * stands there still, and to begin with where a look is a journey. Undefined where it knows of none.
    */
   recall?(key: string): StoredRecord | undefined
   /** Only where `isCurrent` may be mistaken for a while: waits until no process is any more about what was done before. */

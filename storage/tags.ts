@@ -29,6 +29,8 @@ export interface HeldTag {
 }
 
 export interface Tags {
+  /** As it is now; the same record as before where it has not been written since. */
+  find(rid: Rid, tag: Tag, io: Io): Promise<HeldTag | undefined>
   resolve(rid: Rid, tag: Tag, io: Io): Promise<Digest | undefined>
   /** Points a tag to a manifest; of two that do so at once both succeed and the last stays. TAG_CHANGED. */
   point(
@@ -74,6 +76,8 @@ export function tags(store: ObjectStore): Tags {
   }
 
   const self: Tags = {
+    find,
+
     async resolve(rid, tag, io) {
       return (await find(rid, tag, io))?.record.d
     },

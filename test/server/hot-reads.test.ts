@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import type { ObjectStore } from '../../storage/object-store.ts'
 import { setAccess } from '../helpers/access.ts'
 import { ownedFolder } from '../helpers/folder.ts'
-import { digest, image, randomBytes } from '../helpers/images.ts'
+import { digest, image, mediaTypes, randomBytes } from '../helpers/images.ts'
 import { pushImage, type Repository } from '../helpers/push.ts'
 import { startRegistry } from '../helpers/registry.ts'
 import { until } from '../helpers/until.ts'
@@ -88,6 +88,31 @@ it('serves no manifest that another process has deleted', async () => {
   const deleted = await fetch(of(other, pushed.descriptor.digest), { method: 'DELETE' })
   expect(deleted.status).toBe(202)
   expect(await statuses()).toEqual([404, 404])
+})
+
+it('serves the type of a manifest that another process has deleted and pushed as something else', async () => {
+  const folder = await ownedFolder()
+  await using registry = await startRegistry({ store: folder.store })
+  await using other = await startRegistry({ store: await folder.beside() })
+  const body = '{"schemaVersion":2,"manifests":[]}'
+  const at = ({ address }: { address: string }, reference: string) =>
+    new URL(`/v2/hot/types/manifests/${reference}`, address)
+  const push = async (type: string) => {
+    const headers = { 'Content-Type': type }
+    expect((await fetch(at(other, 'latest'), { method: 'PUT', headers, body })).status).toBe(201)
+  }
+  const types = () =>
+    Promise.all(
+      [registry, other].map(async each => (await fetch(at(each, 'latest'))).headers.get('Content-Type')),
+    )
+
+  for (const type of [mediaTypes.docker.index, mediaTypes.oci.index, mediaTypes.docker.index]) {
+    await push(type)
+    await settled(folder.store)
+    expect(await types()).toEqual([type, type])
+    const gone = await fetch(at(other, digest(Buffer.from(body))), { method: 'DELETE' })
+    expect(gone.status).toBe(202)
+  }
 })
 
 it('reads again what another process has changed', async () => {
