@@ -71,7 +71,8 @@ async function untilReady(child: ChildProcess, port: number, path: string, { sig
     signal.throwIfAborted()
     if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}`)
     if (performance.now() > deadline) throw new Error(`no answer in ${startSeconds} s`)
-    await sleep(2)
+    // Asking more often keeps a core from who is starting.
+    await sleep(5)
   }
 }
 
