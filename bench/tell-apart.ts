@@ -6,7 +6,6 @@ import { Agent, type IncomingMessage, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import type { Io } from '../oci/io.ts'
 import { launch } from './launch.ts'
@@ -19,7 +18,7 @@ import {
   person,
 } from './look-alikes.ts'
 import { mannWhitney } from './mann-whitney.ts'
-import { serverKinds } from './servers.ts'
+import { serverKinds, slipwayProgram } from './servers.ts'
 
 /** A difference that chance makes less often than this is one. */
 const significance = 0.01
@@ -150,8 +149,7 @@ function connection(port: number) {
 }
 
 async function command(data: string, words: readonly string[], input: string, { signal }: Io): Promise<void> {
-  const program = fileURLToPath(new URL('../cli/slipway.js', import.meta.url))
-  const child = spawn(process.execPath, [program, ...words, '--data', data], {
+  const child = spawn(process.execPath, [slipwayProgram, ...words, '--data', data], {
     stdio: ['pipe', 'ignore', 'pipe'],
     signal,
   })

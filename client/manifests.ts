@@ -1,4 +1,5 @@
 /** Manifests of one repository, as the bytes that were pushed. */
+import { digestOfBytes } from '../oci/digest.ts'
 import type { Io } from '../oci/io.ts'
 import { parseManifest } from '../oci/manifest.ts'
 import { manifestTypes } from '../oci/media-types.ts'
@@ -13,7 +14,7 @@ import {
 import { ClientError, isMissing } from './client-error.ts'
 import { type Answer, bytesBody } from './exchange.ts'
 import { formatImage } from './image-reference.ts'
-import { digestOfBytes, discard, otherBytes, readAll } from './reading.ts'
+import { discard, otherBytes, readAll } from './reading.ts'
 import { repositoryScope } from './scopes.ts'
 import type { Session } from './session.ts'
 

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { codeOf } from '../oci/errors.ts'
-import { algorithmOf, type Digest, digestOf, hexOf } from '../oci/names.ts'
+import { algorithmOf, type Digest, hexOf } from '../oci/names.ts'
 import { ClientError } from './client-error.ts'
 import type { Answer } from './exchange.ts'
 
@@ -45,10 +45,6 @@ export async function* verified(
 /** What to say of bytes that are not what they were asked for as. */
 export function otherBytes(url: URL, digest: Digest): ClientError {
   return new ClientError(`${addressOf(url)} holds other bytes than those of ${digest}: refused`)
-}
-
-export function digestOfBytes(bytes: Buffer, algorithm: 'sha256' | 'sha512' = 'sha256'): Digest {
-  return digestOf(algorithm, createHash(algorithm).update(bytes).digest('hex'))
 }
 
 const maxDiscardedBytes = 64 * 1024

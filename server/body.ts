@@ -118,8 +118,7 @@ export function refuseBody(req: IncomingMessage): void {
   // Node would destroy the connection as soon as the answer is handed to the kernel.
   socket.destroySoon = () => socket.end()
   const before = socket.bytesRead
-  const close = () => socket.destroy()
-  const timer = setTimeout(close, lingerMs)
+  const timer = setTimeout(() => socket.destroy(), lingerMs)
   timer.unref()
   if (without) return
   req.on('data', () => {

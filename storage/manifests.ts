@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto'
+import { digestOfBytes } from '../oci/digest.ts'
 import { isFault, RegistryError } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
 import { type Manifest, parseManifest } from '../oci/manifest.ts'
 import {
   algorithmOf,
   type Digest,
-  digestOf,
   isDigest,
   type Reference,
   type RepositoryName,
@@ -167,7 +166,7 @@ export function manifests(
     async write(name, reference, push, io) {
       const manifest = parseManifest(push.mediaType, push.bytes)
       const algorithm = isDigest(reference) ? algorithmOf(reference) : 'sha256'
-      const digest = digestOf(algorithm, createHash(algorithm).update(push.bytes).digest('hex'))
+      const digest = digestOfBytes(push.bytes, algorithm)
       if (isDigest(reference) && reference !== digest)
         throw new RegistryError('DIGEST_INVALID', {
           message: `digest did not match: expected ${reference}, got ${digest}`,

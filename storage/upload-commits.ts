@@ -1,5 +1,6 @@
 /** How what was uploaded becomes a blob: compared with its digest first, and linked last. */
-import { createHash, hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
+import { digestOfBytes } from '../oci/digest.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { Io } from '../oci/io.ts'
 import { type Algorithm, algorithmOf, type Digest, digestOf } from '../oci/names.ts'
@@ -52,7 +53,7 @@ export function uploadCommits(
       await store.reserve(body.length ?? 0, io)
       const bytes = await wholeOf(body.open())
       if (bytes.length !== body.length) throw new RegistryError('SIZE_INVALID')
-      verify(digest, hashOf(algorithmOf(digest), bytes))
+      verify(digest, digestOfBytes(bytes, algorithmOf(digest)))
       await guard?.(io)
       await blobs.commitInline(await names.ensure(name, io), name, digest, bytes, operation(io))
       return { digest, size: bytes.length }
@@ -73,7 +74,7 @@ export function uploadCommits(
       } else {
         const bytes = await wholeOf(await reread(upload, io))
         // Somebody has written to what was verified.
-        if (hashOf(algorithmOf(digest), bytes) !== digest) throw new RegistryError('UPLOAD_BUSY')
+        if (digestOfBytes(bytes, algorithmOf(digest)) !== digest) throw new RegistryError('UPLOAD_BUSY')
         await blobs.commitInline(rid, name, digest, bytes, options)
       }
       await store.abort(upload, io)
@@ -81,8 +82,6 @@ export function uploadCommits(
     },
   }
 }
-
-const hashOf = (algorithm: Algorithm, bytes: Buffer) => digestOf(algorithm, hash(algorithm, bytes))
 
 function verify(expected: Digest, found: Digest): void {
   if (found === expected) return

@@ -1,4 +1,5 @@
 /** The commands beside a running server, and what they leave in its folder. */
+
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { expect, onTestFinished } from 'vitest'
@@ -6,6 +7,7 @@ import { parseSecret } from '../../auth/secrets.ts'
 import { administered, treeOf } from '../helpers/administered.ts'
 import { canary } from '../helpers/canaries.ts'
 import { itUnless, needsOwnServer, needsPrograms } from '../helpers/obstacles.ts'
+import { program } from '../helpers/program.ts'
 import { leashed } from '../helpers/programs.ts'
 import { startServer, type TestServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
@@ -109,7 +111,6 @@ interface Terminal {
 }
 
 function inTerminal(cwd: string, data: string, words: string): Terminal {
-  const program = join(import.meta.dirname, '../../cli/slipway.js')
   const line = `'${process.execPath}' '${program}' ${words}`
   const [first, ...rest] = leashed(['script', '--quiet', '--return', '--command', line, '/dev/null'])
   const child = spawn(first, rest, {

@@ -11,13 +11,13 @@ import { accepts } from '../helpers/accepts.ts'
 import { content, fetched } from '../helpers/blob.ts'
 import { itUnless, needsPrograms } from '../helpers/obstacles.ts'
 import { isAlive, primaryOf, workersOf } from '../helpers/processes.ts'
+import { program } from '../helpers/program.ts'
 import { leashed } from '../helpers/programs.ts'
 import { startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
 import { append, finishUrl, slowRequest, startUpload, uploadStatus } from '../helpers/upload.ts'
 
 const MiB = 1024 * 1024
-const program = join(import.meta.dirname, '../../cli/slipway.js')
 
 it('finishes the uploads under way when it is told to stop, and takes no others', async () => {
   await using server = await startServer()

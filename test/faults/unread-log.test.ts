@@ -6,11 +6,10 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { expect, it } from 'vitest'
 import { itUnless, needsPrograms } from '../helpers/obstacles.ts'
+import { program } from '../helpers/program.ts'
 import { leashed } from '../helpers/programs.ts'
 import { startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
-
-const program = join(import.meta.dirname, '../../cli/slipway.js')
 
 it('serves on, and stops as it should, when nobody reads its log any more', async () => {
   const data = await mkdtemp(join(tmpdir(), 'slipway-unread-'))

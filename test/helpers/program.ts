@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url'
 import { leaksIn, secret, sweep } from './canaries.ts'
 import { compiledOnce } from './programs.ts'
 
-const program = fileURLToPath(new URL('../../cli/slipway.js', import.meta.url))
+/** What Node is started with to run `slipway`. */
+export const program = fileURLToPath(new URL('../../cli/slipway.js', import.meta.url))
 
 export interface Ended {
   readonly status: number | null

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { leaksBelow, leaksInLog, sweep } from './canaries.ts'
+import { program } from './program.ts'
 import { compiledOnce, leashed } from './programs.ts'
 
 /** One line of the server's log, as it was printed. */
@@ -41,7 +42,6 @@ export interface ServerOptions {
 
 const usualStartupMs = 15_000
 const shutdownMs = 10_000
-const program = join(import.meta.dirname, '../../cli/slipway.js')
 
 /** A real server in its own process, on a free port of the loopback interface. */
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {

@@ -4,7 +4,7 @@ import type { ObjectStore } from '../../storage/object-store.ts'
 import { setAccess } from '../helpers/access.ts'
 import { ownedFolder } from '../helpers/folder.ts'
 import { digest, image, mediaTypes, randomBytes } from '../helpers/images.ts'
-import { pushImage, type Repository } from '../helpers/push.ts'
+import { manifestStatus, pushImage, type Repository } from '../helpers/push.ts'
 import { startRegistry } from '../helpers/registry.ts'
 import { until } from '../helpers/until.ts'
 import { finish, startUpload } from '../helpers/upload.ts'
@@ -42,7 +42,7 @@ const inline = randomBytes('inline', 1000)
 const small = randomBytes('small', 60_000)
 
 it.for([
-  // Access is looked at each time, and one record more: a manifest is there as long as a tag leads to it.
+  // Access is looked at each time, and one record more: the tag, but not the manifest that was looked at through it.
   ['GET of a manifest by tag', 'GET', 'manifests/latest', pushed.bytes],
   ['GET of a manifest by digest', 'GET', `manifests/${pushed.descriptor.digest}`, pushed.bytes],
   ['HEAD of a manifest', 'HEAD', 'manifests/latest', Buffer.alloc(0)],
@@ -77,15 +77,15 @@ it('serves no manifest that another process has deleted', async () => {
   const folder = await ownedFolder()
   await using registry = await startRegistry({ store: folder.store })
   await using other = await startRegistry({ store: await folder.beside() })
-  const of = ({ address }: { address: string }, reference: string) =>
-    new URL(`/v2/hot/reads/manifests/${reference}`, address)
-  await pushImage({ address: registry.address, name: 'hot/reads' }, pushed, 'latest')
+  const repository: Repository = { address: registry.address, name: 'hot/reads' }
+  await pushImage(repository, pushed, 'latest')
   await settled(folder.store)
   const statuses = () =>
-    Promise.all(['latest', pushed.descriptor.digest].map(async at => (await fetch(of(registry, at))).status))
+    Promise.all(['latest', pushed.descriptor.digest].map(at => manifestStatus(repository, at)))
 
   expect(await statuses()).toEqual([200, 200])
-  const deleted = await fetch(of(other, pushed.descriptor.digest), { method: 'DELETE' })
+  const url = new URL(`/v2/hot/reads/manifests/${pushed.descriptor.digest}`, other.address)
+  const deleted = await fetch(url, { method: 'DELETE' })
   expect(deleted.status).toBe(202)
   expect(await statuses()).toEqual([404, 404])
 })
