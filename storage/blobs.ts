@@ -70,6 +70,7 @@ export function blobs(
   async function writeLink(rid: Rid, digest: Digest, link: Link, options: MutationOptions): Promise<void> {
     const key = linkKey(digest, rid)
     const bytes = encodeRecord({ ...link, at: Date.now() })
+    if (link.i !== undefined && (await store.overwrite?.(key, bytes, options))) return
     if (await store.write(key, bytes, { ...options, condition: { ifAbsent: true } })) return
     await update(store, key, () => bytes, options)
   }

@@ -8,6 +8,7 @@ export const file = {
   open: promisify(fs.open),
   close: promisify(fs.close),
   fstat: promisify<number, fs.Stats>(fs.fstat),
+  fdatasync: promisify(fs.fdatasync),
   fsync: promisify(fs.fsync),
   link: promisify(fs.link),
   mkdir: promisify<string, number, void>((path, mode, done) => fs.mkdir(path, mode, done)),
@@ -18,6 +19,9 @@ export const file = {
   rename: promisify(fs.rename),
   stat: promisify<string, fs.Stats>((path, done) => fs.stat(path, done)),
   unlink: promisify(fs.unlink),
+  write: promisify<number, Buffer, number, number, number, number>((fd, from, at, length, position, done) =>
+    fs.write(fd, from, at, length, position, done),
+  ),
 }
 
 /** Exactly the first `size` bytes of an open file. */
@@ -35,6 +39,16 @@ export async function readStart(fd: number, size: number): Promise<Buffer> {
 export async function ifThere<T>(promise: Promise<T>): Promise<T | undefined> {
   try {
     return await promise
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** As `ifThere`, of what does not wait. */
+export function ifThereSync<T>(act: () => T): T | undefined {
+  try {
+    return act()
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined
     throw error

@@ -4,12 +4,13 @@ import fs from 'node:fs'
 import { join } from 'node:path'
 import { codeOf } from '../oci/errors.ts'
 import { file, ifThere } from './durable.ts'
-import { freeBytes } from './folder.ts'
 import type { FolderRecords } from './folder-records.ts'
 import { type Format, isNewer, newFormat, parseFormat } from './format.ts'
+import { freeBytes } from './free-space.ts'
 import { formatKey } from './layout.ts'
 import { connectToOwner } from './owner.ts'
 import { ownerClient } from './owner-client.ts'
+import { walFolder } from './wal-format.ts'
 
 export interface FolderReport {
   readonly path: string
@@ -80,7 +81,7 @@ export async function inspectFolder(path: string): Promise<FolderReport> {
   const common = { path, writable: isWritable(path), freeBytes: await freeBytes(path) }
   const bytes = await ifThere(fs.promises.readFile(join(path, formatKey)))
   if (!bytes) {
-    const ours = new Set(['tmp', 'lost+found'])
+    const ours = new Set(['tmp', walFolder, 'lost+found'])
     const foreign = names.find(entry => !ours.has(entry.name) && !entry.name.startsWith('owner.'))
     if (!foreign) return { ...common, state: 'empty' }
     const reason = `data folder ${path} holds other files (${foreign.name}): name an empty folder with --data`

@@ -14,8 +14,8 @@ const keptNames = 500_000
 /** A folder that changed so shortly before it was read may have changed again within the same tick of the clock. */
 const doubtMs = 20
 
-/** What lies in a folder beside keys: uploads, records being written, the owner's sockets. */
-const isKey = (name: string) => !/^(?:u\/|tmp\/|lost\+found\/|owner\.)/.test(name)
+/** What lies in a folder beside keys: uploads, records being written, the log, the owner's sockets. */
+const isKey = (name: string) => !/^(?:u\/|tmp\/|wal\/|lost\+found\/|owner\.)/.test(name)
 
 const byBytes = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
 

@@ -23,7 +23,7 @@ export interface FolderRecords {
 /** Clocks of file systems are coarse and inode numbers come again: what is younger than this is not trusted. */
 const doubtMs = 20
 
-const etagOf = (bytes: Uint8Array) => hash('sha256', bytes, 'base64url')
+export const etagOf = (bytes: Uint8Array) => hash('sha256', bytes, 'base64url')
 /** The etag of an empty file. No record is written empty, but without fsyncs a power cut can leave one: it is absent. */
 export const hole = etagOf(Buffer.alloc(0))
 

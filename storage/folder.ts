@@ -1,11 +1,12 @@
 import fs from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { RegistryError } from '../oci/errors.ts'
 import { durableFolders } from './durable.ts'
 import { folderListing } from './folder-listing.ts'
 import { folderRecords, hole } from './folder-records.ts'
 import { folderFault, folderUploads } from './folder-uploads.ts'
+import { freeBytes, spaceIn, statfs } from './free-space.ts'
+import { logged, type Wal } from './logged.ts'
 import type { ObjectStore } from './object-store.ts'
 import { localReferee, type Referee } from './referee.ts'
 
@@ -14,35 +15,8 @@ export interface FolderOptions {
   readonly durability: 'full' | 'relaxed'
   /** Who decides between processes; without one, this process is taken to be alone. */
   readonly referee?: Referee
-}
-
-/** Kept free for records, so that deleting and tagging go on when blobs do not fit any more. */
-const reserveShare = 0.02
-const maxReserveBytes = 1024 ** 3
-
-const statfs = promisify<string, fs.StatsFs>((path, done) => fs.statfs(path, done))
-
-/** Bytes that may still be written before the reserve is touched. */
-export async function freeBytes(path: string): Promise<number> {
-  const { bavail, blocks, bsize } = await statfs(path)
-  return bavail * bsize - Math.min(maxReserveBytes, blocks * bsize * reserveShare)
-}
-
-/** How long a look at the free space counts; what is taken in between is subtracted. */
-const lookMs = 100
-
-function spaceIn(root: string): (bytes: number) => Promise<void> {
-  let free = 0
-  let lookedMs = 0
-  return async bytes => {
-    if (bytes > free || Date.now() - lookedMs > lookMs) {
-      free = await freeBytes(root)
-      lookedMs = Date.now()
-    }
-    if (bytes > free || free < 0)
-      throw new RegistryError('STORAGE_FULL', { message: `storage is full: ${bytes} bytes more do not fit` })
-    free -= bytes
-  }
+  /** Where there is one. */
+  readonly wal?: Wal
 }
 
 /**
@@ -101,7 +75,7 @@ export function folderStore(root: string, options: FolderOptions): ObjectStore {
       records.close()
     },
   }
-  return translated(store)
+  return translated(options.wal ? logged(store, options.wal) : store)
 }
 
 /** Methods that answer at once and cannot fail for want of a file. */

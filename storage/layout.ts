@@ -89,3 +89,11 @@ export function digestOfKey(key: string): Digest {
 
 /** What may be another for a moment without harm, where looking each time is dear: all but where tags point to. */
 export const mayBeOld = (key: string) => !key.startsWith('t/')
+
+/**
+ * What may be in a folder's log before it is a file: links, which are all that is kept below here and written again. Whoever
+ * writes the same link writes what is as good.
+ */
+export const mayBeLogged = (key: string) => key.startsWith('b/')
+/** Whether there may be such keys below a prefix. */
+export const mayBeginLogged = (prefix: string) => 'b/'.startsWith(prefix.slice(0, 2))

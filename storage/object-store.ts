@@ -129,6 +129,12 @@ export interface ObjectStore {
   everybodySees?(io: Io): Promise<void>
   /** Writes a whole record: durable when it resolves, never seen half. Undefined: the condition did not hold. */
   write(key: string, bytes: Uint8Array, options: MutationOptions): Promise<Written>
+  /**
+   * Writes a record over whatever stands at its key, where all who write it so write what is as good: of two at once either
+   * stays. Cheaper than `write`, as many share what makes it durable, which it is when this resolves to true. False: not
+   * now, and nothing was acknowledged; it is to be written under a condition.
+   */
+  overwrite?(key: string, bytes: Uint8Array, options: Omit<MutationOptions, 'condition'>): Promise<boolean>
   /** Removes a record. True if it is gone now, also if it never was; false: the condition did not hold. */
   remove(key: string, options: MutationOptions): Promise<boolean>
   /** One page of the keys under a prefix, records and complete content alike. */

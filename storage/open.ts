@@ -8,10 +8,13 @@ import { probeFolder } from './folder-probe.ts'
 import { folderRecords } from './folder-records.ts'
 import type { Format } from './format.ts'
 import type { ObjectStore } from './object-store.ts'
-import { claimFolder, connectToOwner, type Hello } from './owner.ts'
+import { claimFolder, connectToOwner, type Hello, type Lender } from './owner.ts'
 import { ownerClient } from './owner-client.ts'
-import { localReferee, type Referee } from './referee.ts'
+import { type LocalReferee, localReferee, type Referee } from './referee.ts'
 import { type Claim, steadyClaim } from './steady-referee.ts'
+import { walOwner } from './wal-owner.ts'
+import { walView } from './wal-view.ts'
+import { type Lease, walWriter } from './wal-writer.ts'
 
 export interface OpenStore {
   readonly store: ObjectStore
@@ -26,12 +29,22 @@ const pauseMs = 50
 
 const pause = () => new Promise(wake => setTimeout(wake, pauseMs))
 
-async function claim(root: string, folderFd: number, local: Referee, role: Hello['role']): Promise<Claim> {
+/** What this process is to other processes, should it become the owner. */
+interface Candidate {
+  readonly root: string
+  readonly folderFd: number
+  readonly local: Referee
+  readonly lender: Lender
+  readonly role: Hello['role']
+}
+
+async function claim({ root, folderFd, local, lender, role }: Candidate): Promise<Claim> {
   const giveUpAt = Date.now() + patienceMs
   for (;;) {
     const socket = await connectToOwner(folderFd)
     if (!socket) {
-      const owner = await claimFolder(root, folderFd, local, { pid: process.pid, role })
+      const hello = { pid: process.pid, role }
+      const owner = await claimFolder(root, folderFd, { referee: local, lender, hello })
       if (owner) return { referee: local, release: () => owner.close() }
       if (Date.now() > giveUpAt) throw new Error(`data folder ${root} is being opened by another process`)
       await pause()
@@ -94,16 +107,23 @@ export async function openFolder(
   const folderFd = await file.open(root, 'r', 0)
   const records = folderRecords(root, folders, synced)
   try {
-    const local = localReferee(records)
-    const ask = () => claim(root, folderFd, local, role)
+    const uid = await demandFileSystem(root)
+    if (role === 'command') await refuseStranger(root, uid)
+    const wal = walOwner(root, records, { synced, folders })
+    const local: LocalReferee = localReferee(wal.decided(key => local.isDeciding(key)))
+    const lender: Lender = {
+      ...wal,
+      async begin() {
+        if (role === 'server') await sweep(root)
+        await wal.begin()
+      },
+    }
+    const ask = () => claim({ root, folderFd, local, lender, role })
     const { referee, release } = await (role === 'command' ? steadyClaim(ask) : ask())
     try {
-      const uid = await demandFileSystem(root)
-      if (role === 'command') await refuseStranger(root, uid)
-      if (role === 'server') await sweep(root)
       if (state !== 'registry') await writeFormat(records)
       const format = await readFormat(root, records)
-      const store = folderStore(root, { durability, referee })
+      const store = folderStore(root, { durability, referee, wal: { view: walView(root) } })
       return {
         store,
         format,
@@ -138,6 +158,7 @@ export async function joinFolder(
   if (!socket) throw new Error(`nobody owns the data folder ${root}`)
   const referee = ownerClient(socket)
   const format = await readFormat(root, folderRecords(root, durableFolders(root, false), false))
-  const store = folderStore(root, { durability, referee })
+  const writer = walWriter(root, { synced: durability === 'full', lease: () => referee.lease<Lease>() })
+  const store = folderStore(root, { durability, referee, wal: { view: walView(root), writer } })
   return { store, format, close: () => store.close() }
 }

@@ -20,7 +20,7 @@ export interface Hello {
 
 /** What a client asks of the owner. One line of JSON each way; bytes in base64. */
 export type OwnerRequest = { readonly id: number } & (
-  | { readonly op: 'hello' }
+  | { readonly op: 'hello' | 'lease' }
   | { readonly op: 'lock' | 'unlock'; readonly key: string }
   | { readonly op: 'remove'; readonly key: string; readonly etag: string; readonly deadlineMs: number }
   | {
@@ -48,6 +48,15 @@ export interface Ownership {
   close(): Promise<void>
 }
 
+/** What the owner lends to its clients, from when it owns the folder until it gives that up. */
+export interface Lender {
+  begin(): Promise<void>
+  /** For this client alone; undefined: not now. */
+  lease(client: object): Promise<unknown>
+  release(client: object): void
+  end(): Promise<void>
+}
+
 /** A unix socket's address holds 107 bytes; through the folder's descriptor it is short however deep the folder lies. */
 const addressIn = (folderFd: number, name: string) => `/proc/self/fd/${folderFd}/${name}`
 
@@ -69,22 +78,33 @@ export function connectToOwner(folderFd: number): Promise<net.Socket | undefined
 /** How long a client may take to hang up when the owner leaves. */
 const farewellMs = 1_000
 
-interface Attendance {
+/** What an owner does for its clients. */
+export interface Service {
   readonly referee: Referee
   readonly hello: Hello
+  readonly lender?: Lender
+}
+
+interface Attendance extends Service {
+  /** Nothing is answered before. */
+  readonly ready: Promise<void>
   /** What is being done for clients. */
   readonly acting: Set<Promise<void>>
   readonly isLeaving: () => boolean
 }
 
 /** Answers a client until it goes away, or the owner does. */
-function attend(socket: net.Socket, { referee, hello, acting, isLeaving }: Attendance): void {
+function attend(socket: net.Socket, attendance: Attendance): void {
+  const { referee, hello, lender, acting, ready, isLeaving } = attendance
   const held = new Map<string, () => Promise<void>>()
 
   async function act(request: OwnerRequest): Promise<unknown> {
+    await ready
     switch (request.op) {
       case 'hello':
         return hello
+      case 'lease':
+        return lender?.lease(socket)
       case 'replace':
         return referee.replaceIf(
           request.key,
@@ -135,6 +155,7 @@ function attend(socket: net.Socket, { referee, hello, acting, isLeaving }: Atten
   for (const source of [socket, lines]) source.on('error', () => socket.destroy())
   socket.on('close', () => {
     for (const release of held.values()) void release()
+    lender?.release(socket)
   })
 }
 
@@ -167,25 +188,22 @@ async function alone<T>(folderFd: number, act: () => Promise<T>): Promise<T | un
 export function claimFolder(
   root: string,
   folderFd: number,
-  referee: Referee,
-  hello: Hello,
+  service: Service,
 ): Promise<Ownership | undefined> {
   return alone(folderFd, async () => {
     const owner = await connectToOwner(folderFd)
     owner?.destroy()
-    return owner ? undefined : become(root, folderFd, referee, hello)
+    return owner ? undefined : become(root, folderFd, service)
   })
 }
 
-async function become(
-  root: string,
-  folderFd: number,
-  referee: Referee,
-  hello: Hello,
-): Promise<Ownership | undefined> {
+async function become(root: string, folderFd: number, service: Service): Promise<Ownership | undefined> {
   const own = `owner.${randomUUID().slice(0, 8)}`
   const clients = new Set<net.Socket>()
   const acting = new Set<Promise<void>>()
+  const owned = Promise.withResolvers<void>()
+  // Its clients are told; nobody else need be there to hear it.
+  owned.promise.catch(() => {})
   let closing = false
   const server = net.createServer(socket => {
     if (closing) {
@@ -194,7 +212,7 @@ async function become(
     }
     clients.add(socket)
     socket.on('close', () => clients.delete(socket))
-    attend(socket, { referee, hello, acting, isLeaving: () => closing })
+    attend(socket, { ...service, acting, ready: owned.promise, isLeaving: () => closing })
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -223,11 +241,12 @@ async function become(
     await ifThere(file.unlink(join(root, own)))
   }
 
-  return {
+  const ownership: Ownership = {
     async close() {
       closing = true
       // The next owner must not decide while a decision of this one is under way.
       await Promise.all(acting)
+      await service.lender?.end()
       if ((await ifThere(file.stat(path)))?.ino === ino) await ifThere(file.unlink(path))
       const stopped = stop()
       for (const client of clients) client.write(`${JSON.stringify({ id: 0, leaving: true })}\n`)
@@ -237,5 +256,14 @@ async function become(
       await stopped
       clearTimeout(overdue)
     },
+  }
+  try {
+    await service.lender?.begin()
+    owned.resolve()
+    return ownership
+  } catch (error) {
+    owned.reject(error)
+    await ownership.close()
+    throw error
   }
 }

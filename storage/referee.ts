@@ -12,8 +12,13 @@ export interface Referee {
   close(): Promise<void>
 }
 
+export interface LocalReferee extends Referee {
+  /** Whether somebody decides about a key now. */
+  isDeciding(key: string): boolean
+}
+
 /** The referee itself: one decision at a time for each key. */
-export function localReferee(records: FolderRecords): Referee {
+export function localReferee(records: FolderRecords): LocalReferee {
   const queues = new Map<string, Promise<unknown>>()
   const locked = new Set<string>()
 
@@ -52,6 +57,8 @@ export function localReferee(records: FolderRecords): Referee {
         held = false
       }
     },
+
+    isDeciding: key => queues.has(key),
 
     async close() {},
   }

@@ -21,7 +21,7 @@ async function folder() {
   await folders.ensure(join(root, 'tmp'))
   const referee = localReferee(folderRecords(root, folders, false))
   const claim = (judge: Referee = referee) =>
-    claimFolder(root, handle.fd, judge, { pid: process.pid, role: 'server' })
+    claimFolder(root, handle.fd, { referee: judge, hello: { pid: process.pid, role: 'server' } })
   async function client(): Promise<OwnerClient> {
     const socket = await connectToOwner(handle.fd)
     if (!socket) throw new Error('nobody owns the folder')

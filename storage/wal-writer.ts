@@ -1,0 +1,166 @@
+import fs from 'node:fs'
+import { setImmediate as turn } from 'node:timers/promises'
+import { file } from './durable.ts'
+import {
+  encodeFrame,
+  encodeWord,
+  endPosition,
+  frameLength,
+  headerBytes,
+  maxFrames,
+  parseState,
+  segmentBytes,
+  segmentPath,
+  stateBytes,
+} from './wal-format.ts'
+
+/** A segment that one process has to itself, until it is sealed. */
+export interface Lease {
+  readonly number: number
+  readonly generation: number
+}
+
+export interface WalWriter {
+  /** Writes a record over whatever stands at its key; durable when it resolves to true. False: not now, nothing counts. */
+  write(key: string, bytes: Uint8Array, deadlineMs: number): Promise<boolean>
+  close(): void
+}
+
+interface Waiting {
+  readonly key: string
+  readonly bytes: Uint8Array
+  readonly deadlineMs: number
+  settle(written: boolean): void
+}
+
+interface Current extends Lease {
+  readonly fd: number
+  end: number
+  frames: number
+}
+
+/** How long one that was refused a segment does not ask for another. */
+const refusedMs = 100
+/** Another segment is asked for when so much of one is full. */
+const nearlyFull = 0.75
+/** Those who come in so many turns of the loop share a sync: some 20 us where nobody else comes. */
+const gatheredTurns = 2
+
+/** What one process adds to the log: one write and one sync for all who wait. `lease` asks the owner for a segment. */
+export function walWriter(
+  root: string,
+  { synced, lease }: { readonly synced: boolean; lease(): Promise<Lease | undefined> },
+): WalWriter {
+  let current: Current | undefined
+  let next: Current | undefined
+  let isAsking = false
+  let isClosed = false
+  let waiting: Waiting[] = []
+  let isRunning = false
+
+  function open({ number, generation }: Lease): Current {
+    const fd = fs.openSync(segmentPath(root, number), 'r+')
+    return { number, generation, fd, end: headerBytes, frames: 0 }
+  }
+
+  function drop(segment: Current | undefined): void {
+    if (segment) fs.closeSync(segment.fd)
+  }
+
+  async function ask(): Promise<void> {
+    if (isAsking || next || isClosed) return
+    isAsking = true
+    try {
+      const leased = await lease()
+      if (leased && !isClosed) next = open(leased)
+    } catch {
+      // Who owned the folder has left, and there is no log without one.
+    }
+    if (next) isAsking = false
+    else setTimeout(() => (isAsking = false), refusedMs).unref()
+  }
+
+  /** Whether what was written until now counts: asked after writing, as the owner looks through a segment after sealing it. */
+  function stands({ fd, generation }: Current): boolean {
+    const header = Buffer.alloc(stateBytes)
+    fs.readSync(fd, header, 0, stateBytes, 0)
+    const state = parseState(header)
+    return state.generation === generation && !state.isSealed
+  }
+
+  /** A segment with room for so much. */
+  function segmentFor(bytes: number, frames: number): Current | undefined {
+    const hasRoom = (segment: Current) =>
+      segment.end + bytes <= segmentBytes && segment.frames + frames <= maxFrames && stands(segment)
+    for (let left = 2; left > 0 && !(current && hasRoom(current)); left--) {
+      drop(current)
+      current = next
+      next = undefined
+    }
+    const isNearlyFull =
+      !current || current.end > segmentBytes * nearlyFull || current.frames > maxFrames * nearlyFull
+    if (isNearlyFull) void ask()
+    return current
+  }
+
+  async function add(batch: readonly Waiting[]): Promise<boolean> {
+    const bytes = batch.reduce((sum, each) => sum + frameLength(each.key, each.bytes), 0)
+    const segment = segmentFor(bytes, batch.length)
+    if (!segment) return false
+    const now = Date.now()
+    const pieces = batch.flatMap(each => encodeFrame(segment.generation, each.key, each.bytes, now))
+    // Some us, as nothing is made longer and nothing is read.
+    if (fs.writevSync(segment.fd, pieces, segment.end) !== bytes) throw new Error('a part was written only')
+    segment.end += bytes
+    segment.frames += batch.length
+    fs.writeSync(segment.fd, encodeWord(segment.end), 0, 4, endPosition)
+    if (synced) await file.fdatasync(segment.fd)
+    return stands(segment)
+  }
+
+  async function gather(): Promise<boolean> {
+    for (let left = gatheredTurns; left > 0; left--) await turn()
+    return waiting.length > 0
+  }
+
+  async function run(): Promise<void> {
+    isRunning = true
+    while (await gather()) {
+      const all = waiting
+      waiting = []
+      const now = Date.now()
+      const inTime = all.filter(({ deadlineMs }) => deadlineMs >= now)
+      const written = inTime.length > 0 && (await add(inTime).catch(() => false))
+      if (!written) {
+        // What a disk has refused once it may claim to have the next time.
+        drop(current)
+        current = undefined
+      }
+      for (const each of all) each.settle(written && each.deadlineMs >= now)
+      if (isClosed) closeAll()
+    }
+    isRunning = false
+  }
+
+  function closeAll(): void {
+    drop(current)
+    drop(next)
+    current = undefined
+    next = undefined
+  }
+
+  return {
+    write(key, bytes, deadlineMs) {
+      return new Promise(settle => {
+        waiting.push({ key, bytes, deadlineMs, settle })
+        if (!isRunning) void run()
+      })
+    },
+
+    close() {
+      isClosed = true
+      // What is being synced is closed when it is.
+      if (!isRunning) closeAll()
+    },
+  }
+}
