@@ -14,6 +14,8 @@ export interface WalFiling {
   forget(key: string): Promise<void>
   /** Makes files of all that a sealed segment holds, but for what is being decided about; returns the keys. */
   fileAll(segment: OwnedSegment): Promise<readonly string[]>
+  /** Of a segment that is empty there is nothing to forget. */
+  release(segment: OwnedSegment): void
 }
 
 export interface FilingOptions {
@@ -31,6 +33,8 @@ interface Filed {
   readonly ordinal: number
 }
 
+/** How long a decision may take before it is looked for again. */
+const decisionMs = 10
 /** So much is made files before something else may be done: some ms. */
 const sliceBytes = 128 * 1024
 
@@ -68,8 +72,13 @@ export function walFiling({ root, segments, view, find, isDeciding }: FilingOpti
     async fileAll(segment) {
       const seen = view.look().find(each => find(each) === segment)
       if (!seen) throw new Error(`segment ${segment.number} of the log cannot be seen`)
-      while (!(await fileOnce(seen, segment))) await wait(1)
+      while (!(await fileOnce(seen, segment))) await wait(decisionMs)
       return [...seen.spots.keys()]
+    },
+
+    release(segment) {
+      for (const [key, filed] of decided)
+        if (filed.some(each => each.segment === segment)) decided.delete(key)
     },
   }
 

@@ -33,7 +33,8 @@ interface Loan {
   /** Undefined: of a run before this one. */
   readonly client: object | undefined
   state: 'lent' | 'sealed' | 'empty'
-  begunMs: number
+  /** Since when it has been in this state. */
+  sinceMs: number
   /** Where its last frame ended, and since when. */
   end: number
   endMs: number
@@ -52,6 +53,10 @@ const tickMs = 200
 const quietMs = 1_000
 /** or has had it for so long: a writer at full speed is faster. */
 const longestMs = 10_000
+/** An empty segment is kept for its client for so long. */
+const keptMs = 60_000
+/** So many segments must fit into what is free, or there is no log: its space is for blobs. */
+const roomFor = 32
 /** After this time files are tried again that could not be made. */
 const againMs = 1_000
 
@@ -75,10 +80,11 @@ export function walOwner(
 
   function lend(segment: OwnedSegment, client: object | undefined): void {
     const now = Date.now()
-    loans.set(segment, { client, state: 'lent', begunMs: now, end: headerBytes, endMs: now })
+    loans.set(segment, { client, state: 'lent', sinceMs: now, end: headerBytes, endMs: now })
   }
 
-  function seal(segment: OwnedSegment, loan = loans.get(segment)): void {
+  function seal(segment: OwnedSegment): void {
+    const loan = loans.get(segment)
     if (loan?.state !== 'lent') return
     loan.state = 'sealed'
     open?.segments.seal(segment)
@@ -91,10 +97,10 @@ export function walOwner(
   function takeBack({ segments }: Open, segment: OwnedSegment, loan: Loan): void {
     if (loan.client && !gone.has(loan.client)) {
       loan.state = 'empty'
+      loan.sinceMs = Date.now()
       return
     }
-    loans.delete(segment)
-    segments.remove(segment)
+    remove(segments, segment)
   }
 
   async function work(): Promise<void> {
@@ -117,23 +123,31 @@ export function walOwner(
     if (synced && keys.length > 0) await syncFiles(root, keys)
     for (const [segment, loan] of all) {
       await segments.empty(segment)
+      filing.release(segment)
       takeBack(using, segment, loan)
     }
   }
 
   function tick(): void {
+    if (!open) return
+    const { segments } = open
     const now = Date.now()
-    const lent = loansIn('lent')
-    for (const [segment, loan] of lent) {
-      const end = open?.segments.endOf(segment) ?? headerBytes
+    for (const [segment, loan] of loansIn('lent')) {
+      const end = segments.endOf(segment)
       if (end > loan.end) {
         loan.end = end
         loan.endMs = now
       }
       const isLeft = now - loan.endMs >= (end > segmentBytes / 2 ? tickMs : quietMs)
-      if ((end > headerBytes && isLeft) || now - loan.begunMs > longestMs) seal(segment)
+      if ((end > headerBytes && isLeft) || now - loan.sinceMs > longestMs) seal(segment)
     }
-    if (lent.length === 0) stopTicking()
+    for (const [segment, loan] of loansIn('empty')) if (now - loan.sinceMs > keptMs) remove(segments, segment)
+    if (loans.size === 0) stopTicking()
+  }
+
+  function remove(segments: OwnedSegments, segment: OwnedSegment): void {
+    loans.delete(segment)
+    segments.remove(segment)
   }
 
   function stopTicking(): void {
@@ -145,7 +159,7 @@ export function walOwner(
     async begin() {
       ending = new AbortController()
       await folders.ensure(`${root}/${walFolder}`)
-      const hasRoom = async (bytes: number) => (await freeBytes(root)) > bytes
+      const hasRoom = async (bytes: number) => (await freeBytes(root)) > roomFor * bytes
       const segments = ownedSegments(root, { synced, folders, hasRoom })
       const left = segments.adopt()
       const view = walView(root)
@@ -164,12 +178,15 @@ export function walOwner(
       if (!open || ending.signal.aborted) return undefined
       const { segments } = open
       const mine = loansOf(client)
-      const segment =
-        mine.find(([, { state }]) => state === 'empty')?.[0] ??
-        (mine.length < loansEach ? await segments.create() : undefined)
+      const empty = mine.find(([, { state }]) => state === 'empty')?.[0]
+      const segment = empty ?? (mine.length < loansEach ? await segments.create() : undefined)
       if (!segment) return undefined
+      loans.delete(segment)
+      await segments.renew(segment).catch(error => {
+        segments.remove(segment)
+        throw error
+      })
       lend(segment, client)
-      await segments.renew(segment)
       ticking ??= setInterval(tick, tickMs).unref()
       if (gone.has(client) || ending.signal.aborted) seal(segment)
       return { number: segment.number, generation: segment.generation }

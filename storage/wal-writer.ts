@@ -137,9 +137,9 @@ export function walWriter(
         current = undefined
       }
       for (const each of all) each.settle(written && each.deadlineMs >= now)
-      if (isClosed) closeAll()
     }
     isRunning = false
+    if (isClosed) closeAll()
   }
 
   function closeAll(): void {
@@ -159,7 +159,7 @@ export function walWriter(
 
     close() {
       isClosed = true
-      // What is being synced is closed when it is.
+      // What is being written to is closed after that.
       if (!isRunning) closeAll()
     },
   }
