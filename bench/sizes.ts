@@ -31,7 +31,8 @@ export const fullSizes: Sizes = {
   pairSeconds: 2,
   distinctTokens: 1000,
   loginSeconds: 10,
-  smallPushSeconds: 3,
+  // So long that a log that becomes files later is filled, and emptied, several times.
+  smallPushSeconds: 10,
   blobBytes: 100_000_000,
   hugeBytes: 1_000_000_000,
   giantBytes: 2 ** 30,
