@@ -158,7 +158,8 @@ export async function joinFolder(
   if (!socket) throw new Error(`nobody owns the data folder ${root}`)
   const referee = ownerClient(socket)
   const format = await readFormat(root, folderRecords(root, durableFolders(root, false), false))
-  const writer = walWriter(root, { synced: durability === 'full', lease: () => referee.lease<Lease>() })
+  const lease = (holding: number | undefined) => referee.lease<Lease>(holding)
+  const writer = walWriter(root, { synced: durability === 'full', lease })
   const store = folderStore(root, { durability, referee, wal: { view: walView(root), writer } })
   return { store, format, close: () => store.close() }
 }

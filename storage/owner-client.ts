@@ -25,8 +25,8 @@ export class OwnerLeft extends RegistryError {
  */
 export interface OwnerClient extends Referee {
   hello(): Promise<Hello>
-  /** What the owner lends; undefined: not now. */
-  lease<T>(): Promise<T | undefined>
+  /** What the owner lends, beside what this process still holds; undefined: not now. */
+  lease<T>(holding: number | undefined): Promise<T | undefined>
 }
 
 export function ownerClient(socket: net.Socket): OwnerClient {
@@ -76,7 +76,7 @@ export function ownerClient(socket: net.Socket): OwnerClient {
 
   return {
     hello: () => ask<Hello>({ op: 'hello' }),
-    lease: <T>() => ask<T | undefined>({ op: 'lease' }),
+    lease: <T>(holding: number | undefined) => ask<T | undefined>({ op: 'lease', holding }),
     replaceIf: (key, bytes, etag, deadlineMs) =>
       ask<Written>({ op: 'replace', key, bytes: Buffer.from(bytes).toString('base64'), etag, deadlineMs }),
     removeIf: (key, etag, deadlineMs) => ask<boolean>({ op: 'remove', key, etag, deadlineMs }),

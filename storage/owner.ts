@@ -20,7 +20,8 @@ export interface Hello {
 
 /** What a client asks of the owner. One line of JSON each way; bytes in base64. */
 export type OwnerRequest = { readonly id: number } & (
-  | { readonly op: 'hello' | 'lease' }
+  | { readonly op: 'hello' }
+  | { readonly op: 'lease'; readonly holding?: number | undefined }
   | { readonly op: 'lock' | 'unlock'; readonly key: string }
   | { readonly op: 'remove'; readonly key: string; readonly etag: string; readonly deadlineMs: number }
   | {
@@ -51,8 +52,8 @@ export interface Ownership {
 /** What the owner lends to its clients, from when it owns the folder until it gives that up. */
 export interface Lender {
   begin(): Promise<void>
-  /** For this client alone; undefined: not now. */
-  lease(client: object): Promise<unknown>
+  /** For this client alone, and not what it still holds; undefined: not now. */
+  lease(client: object, holding: number | undefined): Promise<unknown>
   release(client: object): void
   end(): Promise<void>
 }
@@ -104,7 +105,7 @@ function attend(socket: net.Socket, attendance: Attendance): void {
       case 'hello':
         return hello
       case 'lease':
-        return lender?.lease(socket)
+        return lender?.lease(socket, request.holding)
       case 'replace':
         return referee.replaceIf(
           request.key,

@@ -14,8 +14,11 @@ import type { Lease } from './wal-writer.ts'
 export interface WalOwner {
   /** Called when the folder is owned. What the owner before has left is read from where it is, and becomes files. */
   begin(): Promise<void>
-  /** A segment for a client alone, until it is sealed. Undefined: not now. */
-  lease(client: object): Promise<Lease | undefined>
+  /**
+   * A segment for a client alone, until it is sealed; not the one that it holds as it asks: who sleeps before it writes to
+   * that must not find it begun anew. Undefined: not now.
+   */
+  lease(client: object, holding: number | undefined): Promise<Lease | undefined>
   /** Nothing that this client adds from now on counts. */
   release(client: object): void
   /** Makes files of everything. What cannot be made one stays for the next owner. */
@@ -174,11 +177,13 @@ export function walOwner(
       }
     },
 
-    async lease(client) {
+    async lease(client, holding) {
       if (!open || ending.signal.aborted) return undefined
       const { segments } = open
       const mine = loansOf(client)
-      const empty = mine.find(([, { state }]) => state === 'empty')?.[0]
+      const isFree = (segment: OwnedSegment, { state }: Loan) =>
+        state === 'empty' && segment.number !== holding
+      const empty = mine.find(each => isFree(...each))?.[0]
       const segment = empty ?? (mine.length < loansEach ? await segments.create() : undefined)
       if (!segment) return undefined
       loans.delete(segment)

@@ -46,11 +46,14 @@ const nearlyFull = 0.75
 /** Those who come in so many turns of the loop share a sync: some 20 us where nobody else comes. */
 const gatheredTurns = 2
 
-/** What one process adds to the log: one write and one sync for all who wait. `lease` asks the owner for a segment. */
-export function walWriter(
-  root: string,
-  { synced, lease }: { readonly synced: boolean; lease(): Promise<Lease | undefined> },
-): WalWriter {
+export interface WriterOptions {
+  readonly synced: boolean
+  /** Asks the owner of the folder for another segment than the one that is held. */
+  lease(holding: number | undefined): Promise<Lease | undefined>
+}
+
+/** What one process adds to the log: one write and one sync for all who wait. */
+export function walWriter(root: string, { synced, lease }: WriterOptions): WalWriter {
   let current: Current | undefined
   let next: Current | undefined
   let isAsking = false
@@ -71,7 +74,7 @@ export function walWriter(
     if (isAsking || next || isClosed) return
     isAsking = true
     try {
-      const leased = await lease()
+      const leased = await lease(current?.number)
       if (leased && !isClosed) next = open(leased)
     } catch {
       // Who owned the folder has left, and there is no log without one.
