@@ -89,6 +89,9 @@ export function encodeWord(word: number): Buffer {
 /** crc32 of all that follows, generation, length of the bytes, length of the key; when it was written, in ms. */
 const frameHead = 24
 
+/** Of a record, in bytes: what is longer is no link with its blob. */
+export const mostBytes = 64 * 1024
+
 export const frameLength = (key: string, bytes: Uint8Array) => frameHead + key.length + bytes.length
 
 /** The two pieces of a frame: what is before the bytes, and the bytes. */

@@ -8,6 +8,7 @@ import {
   frameLength,
   headerBytes,
   maxFrames,
+  mostBytes,
   parseState,
   segmentBytes,
   segmentPath,
@@ -43,6 +44,8 @@ interface Current extends Lease {
 const refusedMs = 100
 /** Another segment is asked for when so much of one is full. */
 const nearlyFull = 0.75
+/** So many are written at once: less than a segment holds. */
+const mostTogether = 128
 /** Those who come in so many turns of the loop share a sync: some 20 us where nobody else comes. */
 const gatheredTurns = 2
 
@@ -58,7 +61,7 @@ export function walWriter(root: string, { synced, lease }: WriterOptions): WalWr
   let next: Current | undefined
   let isAsking = false
   let isClosed = false
-  let waiting: Waiting[] = []
+  const waiting: Waiting[] = []
   let isRunning = false
 
   function open({ number, generation }: Lease): Current {
@@ -129,17 +132,16 @@ export function walWriter(root: string, { synced, lease }: WriterOptions): WalWr
   async function run(): Promise<void> {
     isRunning = true
     while (await gather()) {
-      const all = waiting
-      waiting = []
+      const batch = waiting.splice(0, mostTogether)
       const now = Date.now()
-      const inTime = all.filter(({ deadlineMs }) => deadlineMs >= now)
-      const written = inTime.length > 0 && (await add(inTime).catch(() => false))
+      const inTime = batch.filter(({ deadlineMs }) => deadlineMs >= now)
+      const written = inTime.length === 0 || (await add(inTime).catch(() => false))
       if (!written) {
         // What a disk has refused once it may claim to have the next time.
         drop(current)
         current = undefined
       }
-      for (const each of all) each.settle(written && each.deadlineMs >= now)
+      for (const each of batch) each.settle(written && each.deadlineMs >= now)
     }
     isRunning = false
     if (isClosed) closeAll()
@@ -153,7 +155,8 @@ export function walWriter(root: string, { synced, lease }: WriterOptions): WalWr
   }
 
   return {
-    write(key, bytes, deadlineMs) {
+    async write(key, bytes, deadlineMs) {
+      if (bytes.length > mostBytes) return false
       return new Promise(settle => {
         waiting.push({ key, bytes, deadlineMs, settle })
         if (!isRunning) void run()
