@@ -57,7 +57,7 @@ const quietMs = 1_000
 /** or has had it for so long: a writer at full speed is faster. */
 const longestMs = 10_000
 /** An empty segment is kept for its client for so long. */
-const keptMs = 60_000
+const keptMs = 10_000
 /** So many segments must fit into what is free, or there is no log: its space is for blobs. */
 const roomFor = 32
 /** After this time files are tried again that could not be made. */

@@ -73,11 +73,20 @@ const fillBytes = 1024 * 1024
 const { O_CREAT, O_RDWR } = fs.constants
 
 export function ownedSegments(root: string, { synced, folders, hasRoom }: SegmentOptions): OwnedSegments {
-  const boardFd = fs.openSync(boardPath(root), O_RDWR | O_CREAT, 0o600)
   const all = new Map<number, Own>()
   /** Numbers and generations are given out once: who slept must not take one segment for another. */
   let numbers = 0
   let generations = 0
+
+  /** Opened for each change: who wants to mount the volume read-only finds no file that is being written to. */
+  function onBoard<T>(act: (fd: number) => T): T {
+    const fd = fs.openSync(boardPath(root), O_RDWR | O_CREAT, 0o600)
+    try {
+      return act(fd)
+    } finally {
+      fs.closeSync(fd)
+    }
+  }
 
   const writeWord = (fd: number, word: number, position: number) =>
     void fs.writeSync(fd, encodeWord(word), 0, 4, position)
@@ -138,7 +147,7 @@ export function ownedSegments(root: string, { synced, folders, hasRoom }: Segmen
 
   function remove(segment: OwnedSegment): void {
     const own = ownOf(segment)
-    writeWord(boardFd, 0, placePosition(own.place))
+    onBoard(fd => writeWord(fd, 0, placePosition(own.place)))
     all.delete(own.number)
     fs.closeSync(own.fd)
     ifThereSync(() => fs.unlinkSync(segmentPath(root, own.number)))
@@ -147,7 +156,7 @@ export function ownedSegments(root: string, { synced, folders, hasRoom }: Segmen
   return {
     adopt() {
       const board = Buffer.alloc(boardBytes)
-      fs.readSync(boardFd, board, 0, boardBytes, 0)
+      onBoard(fd => fs.readSync(fd, board, 0, boardBytes, 0))
       const left = fs
         .readdirSync(`${root}/${walFolder}`)
         .map(Number)
@@ -156,7 +165,7 @@ export function ownedSegments(root: string, { synced, folders, hasRoom }: Segmen
       for (const number of left) readOver(open(number))
       board.fill(0, placePosition(0))
       for (const { number, place } of all.values()) board.writeUInt32LE(number, placePosition(place))
-      fs.writeSync(boardFd, board, 0, boardBytes, 0)
+      onBoard(fd => fs.writeSync(fd, board, 0, boardBytes, 0))
       const full = [...all.values()].filter(({ generation }) => generation !== 0)
       for (const own of all.values()) if (own.generation === 0) remove(own)
       return full
@@ -164,7 +173,7 @@ export function ownedSegments(root: string, { synced, folders, hasRoom }: Segmen
 
     async create() {
       if (all.size >= maxSegments || !(await hasRoom(segmentBytes))) return undefined
-      writeWord(boardFd, ++numbers, countPosition)
+      onBoard(fd => writeWord(fd, ++numbers, countPosition))
       const own = open(numbers)
       try {
         await fill(own)
@@ -172,7 +181,7 @@ export function ownedSegments(root: string, { synced, folders, hasRoom }: Segmen
         remove(own)
         throw error
       }
-      writeWord(boardFd, own.number, placePosition(own.place))
+      onBoard(fd => writeWord(fd, own.number, placePosition(own.place)))
       return own
     },
 
@@ -208,7 +217,6 @@ export function ownedSegments(root: string, { synced, folders, hasRoom }: Segmen
     close() {
       for (const { fd } of all.values()) fs.closeSync(fd)
       all.clear()
-      fs.closeSync(boardFd)
     },
   }
 }

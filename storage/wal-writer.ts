@@ -44,6 +44,8 @@ interface Current extends Lease {
 const refusedMs = 100
 /** Another segment is asked for when so much of one is full. */
 const nearlyFull = 0.75
+/** What nothing has been added to for so long is sealed by its owner; it need not be kept open. */
+const restMs = 2_000
 /** So many are written at once: less than a segment holds. */
 const mostTogether = 128
 /** Those who come in so many turns of the loop share a sync: some 20 us where nobody else comes. */
@@ -63,6 +65,7 @@ export function walWriter(root: string, { synced, lease }: WriterOptions): WalWr
   let isClosed = false
   const waiting: Waiting[] = []
   let isRunning = false
+  let resting: NodeJS.Timeout | undefined
 
   function open({ number, generation }: Lease): Current {
     const fd = fs.openSync(segmentPath(root, number), 'r+')
@@ -144,7 +147,11 @@ export function walWriter(root: string, { synced, lease }: WriterOptions): WalWr
       for (const each of batch) each.settle(written && each.deadlineMs >= now)
     }
     isRunning = false
-    if (isClosed) closeAll()
+    if (isClosed) return closeAll()
+    clearTimeout(resting)
+    resting = setTimeout(() => {
+      if (!isRunning) closeAll()
+    }, restMs).unref()
   }
 
   function closeAll(): void {
@@ -165,6 +172,7 @@ export function walWriter(root: string, { synced, lease }: WriterOptions): WalWr
 
     close() {
       isClosed = true
+      clearTimeout(resting)
       // What is being written to is closed after that.
       if (!isRunning) closeAll()
     },
