@@ -135,6 +135,23 @@ describe('once somebody decides', () => {
     expect(await textAt(two.store, key('gone'))).toBe('{"n":"3"}')
   })
 
+  it('is made no file until that is over', async () => {
+    await overwrite(one.store, key('held'), record('1'))
+    await overwrite(two.store, key('other'), record('1'))
+    const etag = await etagAt(two.store, key('held'))
+    const { unlink } = file
+    vi.spyOn(file, 'unlink').mockImplementationOnce(async path => {
+      await overwrite(two.store, key('held'), record('2'))
+      await two.close()
+      await until('what else it left is a file', () => existsSync(join(root, key('other'))))
+      return unlink(path)
+    })
+    expect(await one.store.remove(key('held'), soon({ ifMatch: etag }))).toBe(true)
+    expect(await textAt(one.store, key('held'))).toBe('{"n":"2"}')
+    await until('the segments are empty', () => isEmpty(root))
+    expect(await textAt(one.store, key('held'))).toBe('{"n":"2"}')
+  })
+
   it('is not decided by what one process added when another one writes it meanwhile', async () => {
     await overwrite(one.store, key('race'), record('1'))
     await overwrite(two.store, key('other'), record('1'))
