@@ -1,6 +1,7 @@
 import fs from 'node:fs'
 import { dirname, join } from 'node:path'
 import { codeOf, RegistryError } from '../oci/errors.ts'
+import { bootId } from './boot-id.ts'
 import { isContentId, newContentId } from './content-id.ts'
 import { type Folders, file, ifThere } from './durable.ts'
 import { contentKey } from './layout.ts'
@@ -148,15 +149,6 @@ export function folderUploads(root: string, folders: Folders, referee: Referee):
         throw error
       }
     },
-  }
-}
-
-/** Names this run of the system; the pages that it has not written yet are lost with it. */
-function bootId(): string {
-  try {
-    return fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  } catch {
-    return String(process.pid)
   }
 }
 

@@ -91,9 +91,10 @@ export function digestOfKey(key: string): Digest {
 export const mayBeOld = (key: string) => !key.startsWith('t/')
 
 /**
- * What may be in a folder's log before it is a file: links, which are all that is kept below here and written again. Whoever
- * writes the same link writes what is as good.
+ * What may be in a folder's log before it is a file: links. Whoever writes the same link writes what is as good. Placements
+ * lie beside them.
  */
 export const mayBeLogged = (key: string) => key.startsWith('b/')
-/** Whether there may be such keys below a prefix. */
-export const mayBeginLogged = (prefix: string) => 'b/'.startsWith(prefix.slice(0, 2))
+/** Whether there may be links among the keys that begin like this. */
+export const mayBeginLogged = (prefix: string) =>
+  'b/'.startsWith(prefix.slice(0, 2)) && !prefix.includes('.p.')

@@ -1,7 +1,6 @@
 import { etagOf } from './folder-records.ts'
 import { mayBeginLogged, mayBeLogged } from './layout.ts'
 import type { ObjectStore } from './object-store.ts'
-import { marks } from './wal-format.ts'
 import type { WalView } from './wal-view.ts'
 import type { WalWriter } from './wal-writer.ts'
 
@@ -14,36 +13,28 @@ export interface Wal {
 /** A folder's store with what is in the log and no file yet: that stands over any file of the same key. */
 export function logged(store: ObjectStore, { view, writer }: Wal): ObjectStore {
   const { isCurrent } = store
-
-  function pending(key: string) {
-    for (const segment of view.look()) {
-      if (!segment.spots.has(key)) continue
-      const frame = view.read(segment, key)
-      if (frame?.mark === marks.pending) return frame
-    }
-    return undefined
-  }
-
-  const pendingBelow = (prefix: string, after: string) =>
-    view
-      .look()
-      .flatMap(({ spots }) => [...spots.keys()])
-      .filter(key => key.startsWith(prefix) && key > after && pending(key))
+  const pending = (key: string) => (mayBeLogged(key) ? view.find(key) : undefined)
 
   return {
     ...store,
 
     async read(key, io) {
-      const frame = mayBeLogged(key) ? pending(key) : undefined
+      const frame = pending(key)
       if (!frame) return store.read(key, io)
       return { bytes: frame.bytes, etag: etagOf(frame.bytes), modifiedMs: frame.writtenMs }
     },
 
-    isCurrent: (key, version) =>
-      isCurrent?.(key, version) === true && !(mayBeLogged(key) && pending(key) !== undefined),
+    // The log first: what is made a file in between has another version.
+    isCurrent: (key, version) => pending(key) === undefined && isCurrent?.(key, version) === true,
+
+    async write(key, bytes, options) {
+      const { condition } = options
+      if (condition && 'ifAbsent' in condition && pending(key)) return undefined
+      return store.write(key, bytes, options)
+    },
 
     ...(writer && {
-      overwrite: (key, bytes, { deadlineMs }) => {
+      overwrite: async (key, bytes, { deadlineMs }) => {
         if (!mayBeLogged(key)) throw new TypeError(`${key} is no key of the log`)
         return writer.write(key, bytes, deadlineMs)
       },
@@ -52,7 +43,7 @@ export function logged(store: ObjectStore, { view, writer }: Wal): ObjectStore {
     async list(prefix, options) {
       if (!mayBeginLogged(prefix)) return store.list(prefix, options)
       // Looked at first: what becomes a file in between is in the page.
-      const added = pendingBelow(prefix, options.after ?? '')
+      const added = view.keys(prefix, options.after ?? '')
       const page = await store.list(prefix, options)
       const last = page.more ? page.keys.at(-1) : undefined
       const within = added.filter(key => last === undefined || key <= last)

@@ -109,8 +109,9 @@ export async function openFolder(
   try {
     const uid = await demandFileSystem(root)
     if (role === 'command') await refuseStranger(root, uid)
-    const wal = walOwner(root, records, { synced, folders })
-    const local: LocalReferee = localReferee(wal.decided(key => local.isDeciding(key)))
+    const isDeciding = (key: string) => local.isDeciding(key)
+    const wal = walOwner(root, records, { synced, folders, isDeciding })
+    const local: LocalReferee = localReferee(wal.decisions.records, wal.decisions.over)
     const lender: Lender = {
       ...wal,
       async begin() {

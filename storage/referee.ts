@@ -17,8 +17,8 @@ export interface LocalReferee extends Referee {
   isDeciding(key: string): boolean
 }
 
-/** The referee itself: one decision at a time for each key. */
-export function localReferee(records: FolderRecords): LocalReferee {
+/** The referee itself: one decision at a time for each key. `over` is told of each that has ended. */
+export function localReferee(records: FolderRecords, over?: (key: string) => void): LocalReferee {
   const queues = new Map<string, Promise<unknown>>()
   const locked = new Set<string>()
 
@@ -28,6 +28,7 @@ export function localReferee(records: FolderRecords): LocalReferee {
     try {
       return await turn
     } finally {
+      over?.(key)
       if (queues.get(key) === turn) queues.delete(key)
     }
   }

@@ -15,16 +15,24 @@ async function syncOne(path: string): Promise<void> {
   }
 }
 
+/** False: there is no program for that. Throws where the disk has refused something. */
+async function syncAtOnce(root: string): Promise<boolean> {
+  try {
+    await run('sync', ['-f', root])
+    return true
+  } catch (error) {
+    const { code, stderr = '' } = error as { code?: unknown; stderr?: string }
+    if (code === 'ENOENT' || /usage|unrecognized|invalid option/i.test(stderr)) return false
+    throw error
+  }
+}
+
 /**
  * Makes files that were written below a folder durable, with their names: by one syncfs(2) for all of them, which Node has
- * no word for and coreutils has; where that is not to be had, one after another.
+ * no word for and coreutils has; where that is not to be had, one after another. Throws where the disk has lost any.
  */
 export async function syncFiles(root: string, keys: readonly string[]): Promise<void> {
-  const whole = run('sync', ['-f', root]).then(
-    () => true,
-    () => false,
-  )
-  if (await whole) return
+  if (await syncAtOnce(root)) return
   const folders = new Set<string>()
   for (const key of keys) {
     await syncOne(join(root, key))

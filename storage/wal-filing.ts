@@ -2,86 +2,42 @@ import fs from 'node:fs'
 import { dirname } from 'node:path'
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
 import { codeOf, RegistryError } from '../oci/errors.ts'
-import { headerBytes, marks, parseFrame, stagedPath } from './wal-format.ts'
+import { type Frame, marks, stagedPath } from './wal-format.ts'
+import type { Spot } from './wal-frames.ts'
 import type { OwnedSegment, OwnedSegments } from './wal-segments.ts'
-import type { Segment, WalView } from './wal-view.ts'
 
 /** Makes files of what is in the log. */
 export interface WalFiling {
-  /** Makes a file of what the log holds for a key, if it holds anything that is none; for who decides about it now. */
-  fileNow(key: string): void
-  /** Once it is decided, what stands in files counts: no start makes a file again of what was filed. Durable. */
-  forget(key: string): Promise<void>
-  /** Makes files of all that a sealed segment holds, but for what is being decided about; returns the keys. */
+  /** Makes a file of what the log holds for a key, if that is none. For who decides about it now. */
+  fileNow(key: string): Filed
+  /** Says that files tell what has become of these frames, and of all that were filed with them; durable after `sync`. */
+  leave(filed: Filed): void
+  sync(filed: Filed): Promise<void>
+  /** Makes files of all that a sealed segment holds; returns the keys. */
   fileAll(segment: OwnedSegment): Promise<readonly string[]>
-  /** Of a segment that is empty there is nothing to forget. */
-  release(segment: OwnedSegment): void
+  /** The files could not be made durable: they are to be made again. */
+  fileAgain(segment: OwnedSegment): void
 }
+
+/** Frames of a key that a file has been made of. */
+export type Filed = readonly {
+  readonly segment: OwnedSegment
+  readonly generation: number
+  readonly spot: Spot
+}[]
 
 export interface FilingOptions {
   readonly root: string
   readonly segments: OwnedSegments
-  readonly view: WalView
-  /** By number and generation; undefined where it is nobody's any more. */
-  find(seen: Segment): OwnedSegment | undefined
+  /** All that hold something. */
+  standing(): readonly OwnedSegment[]
   isDeciding(key: string): boolean
-}
-
-interface Filed {
-  readonly segment: OwnedSegment
-  readonly generation: number
-  readonly ordinal: number
 }
 
 /** How long a decision may take before it is looked for again. */
 const decisionMs = 10
-/** So much is made files before something else may be done: some ms. */
-const sliceBytes = 128 * 1024
 
-export function walFiling({ root, segments, view, find, isDeciding }: FilingOptions): WalFiling {
-  /** Of the keys that somebody decides about: a frame that is added meanwhile is none of these. */
-  const decided = new Map<string, readonly Filed[]>()
-  const scratch = Buffer.allocUnsafeSlow(sliceBytes)
-
-  return {
-    fileNow(key) {
-      decided.delete(key)
-      const filed = view.look().flatMap(seen => {
-        const ordinal = seen.spots.get(key)?.ordinal
-        const segment = ordinal === undefined ? undefined : find(seen)
-        if (!segment || ordinal === undefined || segment.marks[ordinal] === marks.void) return []
-        if (segment.marks[ordinal] === marks.pending) {
-          const frame = view.read(seen, key)
-          if (!frame) throw new Error(`segment ${segment.number} of the log does not hold what it held`)
-          write(key, frame.bytes)
-          mark(segment, ordinal, marks.filed)
-        }
-        return [{ segment, generation: segment.generation, ordinal }]
-      })
-      if (filed.length > 0) decided.set(key, filed)
-    },
-
-    async forget(key) {
-      const filed = decided.get(key) ?? []
-      decided.delete(key)
-      const still = filed.filter(({ segment, generation }) => segment.generation === generation)
-      for (const { segment, ordinal } of still) mark(segment, ordinal, marks.void)
-      for (const segment of new Set(still.map(each => each.segment))) await segments.sync(segment)
-    },
-
-    async fileAll(segment) {
-      const seen = view.look().find(each => find(each) === segment)
-      if (!seen) throw new Error(`segment ${segment.number} of the log cannot be seen`)
-      while (!(await fileOnce(seen, segment))) await wait(decisionMs)
-      return [...seen.spots.keys()]
-    },
-
-    release(segment) {
-      for (const [key, filed] of decided)
-        if (filed.some(each => each.segment === segment)) decided.delete(key)
-    },
-  }
-
+export function walFiling({ root, segments, standing, isDeciding }: FilingOptions): WalFiling {
   /** Replaces what stands at a key: seen at once and whole, durable when all files are synced. */
   function write(key: string, bytes: Uint8Array): void {
     // One name for all, as only an owner makes files, one at a time.
@@ -97,43 +53,131 @@ export function walFiling({ root, segments, view, find, isDeciding }: FilingOpti
       fs.renameSync(staged, path)
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error
-      fs.mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+      makeFolder(dirname(path))
       fs.renameSync(staged, path)
     }
   }
 
-  function mark(segment: OwnedSegment, ordinal: number, mark: number): void {
-    segment.marks[ordinal] = mark
+  /** The parents of a folder are durable: whoever finds it there takes them to be (durable.ts). */
+  function makeFolder(path: string): void {
+    try {
+      fs.mkdirSync(path, 0o700)
+    } catch (error) {
+      if (codeOf(error) === 'EEXIST') return
+      if (codeOf(error) !== 'ENOENT') throw error
+      const parent = dirname(path)
+      makeFolder(parent)
+      const fd = fs.openSync(dirname(parent), 'r')
+      fs.fsyncSync(fd)
+      fs.closeSync(fd)
+      makeFolder(path)
+    }
+  }
+
+  /** The last frames of a key, the one that counts first, but for those that are over. */
+  function framesOf(key: string, among: readonly OwnedSegment[]): Filed {
+    return among
+      .flatMap(segment => {
+        const spot = segment.frames.spots.get(key)
+        if (!spot || segment.marks[spot.ordinal] === marks.void) return []
+        return [{ segment, generation: segment.generation, spot }]
+      })
+      .sort((a, b) => b.spot.writtenMs - a.spot.writtenMs)
+  }
+
+  const isPending = ({ segment, spot }: Filed[number]) => segment.marks[spot.ordinal] === marks.pending
+
+  /** Makes a file of the frame that counts, and marks it, and those before it, without letting anybody see yet. */
+  function file(key: string, found: Filed, bytesIn: (segment: OwnedSegment) => Uint8Array): void {
+    const [newest] = found
+    if (newest && isPending(newest)) write(key, bytesIn(newest.segment))
+    for (const each of found.filter(isPending)) each.segment.marks[each.spot.ordinal] = marks.filed
+  }
+
+  const publish = ({ segment, spot: { ordinal } }: Filed[number]) =>
     segments.publish(segment, ordinal, ordinal + 1)
+
+  function read({ number, frames }: OwnedSegment, key: string): Uint8Array {
+    const frame = frames.read(key)
+    if (!frame) throw new Error(`segment ${number} of the log does not hold what it held`)
+    return frame.bytes
+  }
+
+  /** Those that hold something, as far as they go now. */
+  function advanced(): readonly OwnedSegment[] {
+    const all = standing()
+    for (const { frames } of all) frames.advance()
+    return all
   }
 
   /** False: something is being decided about. */
-  async function fileOnce(seen: Segment, segment: OwnedSegment): Promise<boolean> {
-    let filedAll = true
-    let position = headerBytes
-    for (let ordinal = 0; ordinal < seen.frames; ) {
-      const begun = ordinal
-      const chunk = scratch.subarray(0, segments.read(segment, scratch, position))
-      let at = 0
-      for (; ordinal < seen.frames; ordinal++) {
-        const frame = parseFrame(chunk, at, segment.generation)
-        if (!frame) break
-        at += frame.length
+  function filePiece(segment: OwnedSegment, frames: readonly Frame[], first: number): boolean {
+    const among = advanced()
+    let isDone = true
+    let ordinal = first
+    try {
+      for (const { key, bytes } of frames) {
         // Of what was written more than once the last counts.
-        const isLast = seen.spots.get(frame.key)?.ordinal === ordinal
-        if (segment.marks[ordinal] !== marks.pending || !isLast) continue
-        if (isDeciding(frame.key)) {
-          filedAll = false
+        const isLast = segment.frames.spots.get(key)?.ordinal === ordinal
+        const isOver = segment.marks[ordinal] !== marks.pending
+        ordinal++
+        if (isOver || !isLast) continue
+        if (isDeciding(key)) {
+          isDone = false
           continue
         }
-        write(frame.key, frame.bytes)
-        segment.marks[ordinal] = marks.filed
+        const found = framesOf(key, among)
+        file(key, found, newest => (newest === segment ? bytes : read(newest, key)))
+        for (const each of found) if (each.segment !== segment) publish(each)
       }
-      if (ordinal === begun) throw new Error(`segment ${segment.number} of the log cannot be read`)
-      segments.publish(segment, begun, ordinal)
-      position += at
+    } finally {
+      segments.publish(segment, first, ordinal)
+    }
+    return isDone
+  }
+
+  async function fileOnce(segment: OwnedSegment): Promise<boolean> {
+    let isDone = true
+    let first = 0
+    for (const frames of segment.frames.pieces()) {
+      isDone = filePiece(segment, frames, first) && isDone
+      first += frames.length
       await turn()
     }
-    return filedAll
+    return isDone
+  }
+
+  return {
+    fileNow(key) {
+      const found = framesOf(key, advanced())
+      file(key, found, newest => read(newest, key))
+      for (const each of found) publish(each)
+      return found
+    },
+
+    leave(filed) {
+      for (const each of filed) {
+        if (each.segment.generation !== each.generation) continue
+        each.segment.marks[each.spot.ordinal] = marks.void
+        publish(each)
+      }
+    },
+
+    async sync(filed) {
+      const left = filed.filter(({ segment, generation }) => segment.generation === generation)
+      for (const segment of new Set(left.map(each => each.segment))) await segments.sync(segment)
+    },
+
+    async fileAll(segment) {
+      segment.frames.advance()
+      while (!(await fileOnce(segment))) await wait(decisionMs)
+      return [...segment.frames.spots.keys()]
+    },
+
+    fileAgain(segment) {
+      for (let ordinal = 0; ordinal < segment.frames.count; ordinal++)
+        if (segment.marks[ordinal] === marks.filed) segment.marks[ordinal] = marks.pending
+      segments.publish(segment, 0, segment.frames.count)
+    },
   }
 }

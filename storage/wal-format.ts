@@ -1,32 +1,36 @@
 /**
- * The write-ahead log of a folder (docs/decisions/0025): records that many share a sync for, and that become files later.
+ * The write-ahead log of a folder (docs/decisions/0025): links that many share a sync for, and that become files later.
  *
- *   wal/board   which segments there are: how many numbers have been given out, and then a number for each, or 0
+ *   wal/board   which segments there are: magic, how many numbers have been given out, and then a number for each, or 0
  *   wal/<n>     segment n, 16 MiB, filled by one process and by no other: a header, and frames one after another
  *   wal/staged  a record that is about to get its name
  *
  * A header holds the state of the segment and a mark for each frame. A segment is used again with another generation, so
- * that frames of an earlier use end the scan of a later one. Numbers are little-endian. The board, and where the header
- * says that the frames end, are for processes that run; a power cut leaves frames, and their checksums say which are whole.
+ * that frames of an earlier use end the scan of a later one. Numbers are little-endian. What the board and a header's state
+ * say is for processes that run: a power cut leaves frames, and their checksums say which are whole.
  */
+import { hash } from 'node:crypto'
+import fs from 'node:fs'
 import { crc32 } from 'node:zlib'
+import { bootId } from './boot-id.ts'
 
 export const walFolder = 'wal'
 export const segmentPath = (root: string, number: number) => `${root}/${walFolder}/${number}`
 export const stagedPath = (root: string) => `${root}/${walFolder}/staged`
 export const boardPath = (root: string) => `${root}/${walFolder}/board`
 
+export const boardMagic = 0x6c_61_77_73
 /** So many segments have a place on the board. */
-export const maxSegments = 255
-export const boardBytes = 4 * (1 + maxSegments)
+export const maxSegments = 254
+export const boardBytes = 4 * (2 + maxSegments)
 /** Where a board says how many numbers have been given out. */
-export const countPosition = 0
-export const placePosition = (place: number) => 4 * (1 + place)
+export const countPosition = 4
+export const placePosition = (place: number) => 4 * (2 + place)
 
 /** In bytes. A segment is written over, never made longer, so that a sync has nothing to do but its bytes. */
 export const segmentBytes = 16 * 1024 * 1024
 export const headerBytes = 16 * 1024
-const marksAt = 32
+const marksAt = 64
 /** So many frames have a mark. */
 export const maxFrames = headerBytes - marksAt
 export const markPosition = (ordinal: number) => marksAt + ordinal
@@ -44,37 +48,54 @@ export const marks = {
 export interface SegmentState {
   /** 0: it holds nothing. */
   readonly generation: number
-  /** Where its last frame ends. */
+  /** Where the last frame ends that is durable. */
   readonly end: number
   /** Nothing that is added from now on counts. */
   readonly isSealed: boolean
 }
 
 const magic = 'slipwal1'
-const generationAt = magic.length
+export const generationPosition = magic.length
 /** Written by who fills the segment; all else by the owner of the folder. */
-export const endPosition = generationAt + 4
+export const endPosition = generationPosition + 4
+/** 0: open; 1: about to be sealed; otherwise where the last frame ends that counts. */
 export const sealPosition = endPosition + 4
-/** What has to be read of a header to know its state. */
-export const stateBytes = sealPosition + 4
+export const sealing = 1
+const bootPosition = sealPosition + 4
+const bootLength = 16
+const stateBytes = bootPosition + bootLength
+
+/** A power cut leaves another one, and then only frames say where they end. */
+const thisBoot = hash('sha256', bootId(), 'buffer').subarray(0, bootLength)
 
 /** A header of a segment that nothing has been added to. */
 export function encodeHeader(generation: number): Buffer {
   const header = Buffer.alloc(headerBytes)
   header.write(magic, 'latin1')
-  header.writeUInt32LE(generation, generationAt)
+  header.writeUInt32LE(generation, generationPosition)
   header.writeUInt32LE(headerBytes, endPosition)
+  thisBoot.copy(header, bootPosition)
   return header
 }
 
+/** Whether what a header says of the end was written since the system started. */
+export const isOfThisBoot = (header: Buffer) => header.subarray(bootPosition, stateBytes).equals(thisBoot)
+
+/** Looks that may find a segment about to be sealed; its owner needs some us, unless it was killed at that. */
+const sealingLooks = 1000
+
 /** What is no header belongs to a segment that holds nothing. */
-export function parseState(header: Buffer): SegmentState {
-  if (header.length < stateBytes || header.toString('latin1', 0, magic.length) !== magic)
-    return { generation: 0, end: headerBytes, isSealed: true }
-  return {
-    generation: header.readUInt32LE(generationAt),
-    end: header.readUInt32LE(endPosition),
-    isSealed: header.readUInt32LE(sealPosition) !== 0,
+export function readState(fd: number, looks = sealingLooks): SegmentState {
+  const header = Buffer.allocUnsafe(bootPosition)
+  for (let left = looks; ; left--) {
+    const got = fs.readSync(fd, header, 0, bootPosition, 0)
+    if (got < bootPosition || header.toString('latin1', 0, magic.length) !== magic)
+      return { generation: 0, end: headerBytes, isSealed: true }
+    const seal = header.readUInt32LE(sealPosition)
+    if (seal === sealing && left > 0) continue
+    const generation = header.readUInt32LE(generationPosition)
+    const end = header.readUInt32LE(endPosition)
+    return { generation, end: seal > sealing ? Math.min(seal, end) : end, isSealed: seal !== 0 }
   }
 }
 
@@ -88,7 +109,6 @@ export function encodeWord(word: number): Buffer {
 
 /** crc32 of all that follows, generation, length of the bytes, length of the key; when it was written, in ms. */
 const frameHead = 24
-
 /** Of a record, in bytes: what is longer is no link with its blob. */
 export const mostBytes = 64 * 1024
 
@@ -114,7 +134,7 @@ export interface Frame {
   readonly length: number
 }
 
-/** The frame that begins at a position; undefined where no whole one of this generation does. */
+/** The frame that begins at a position; undefined where none of this generation does, or its end is not there. */
 export function parseFrame(from: Buffer, at: number, generation: number): Frame | undefined {
   if (at + frameHead > from.length || from.readUInt32LE(at + 4) !== generation) return undefined
   const bytesAt = at + frameHead + from.readUInt32LE(at + 12)
@@ -128,6 +148,6 @@ export function parseFrame(from: Buffer, at: number, generation: number): Frame 
   }
 }
 
-/** Whether a frame is as it was written: what a power cut tore is not. */
+/** Whether a frame is as it was written: what a power cut tore, or a disk changed, is not. */
 export const isWhole = (from: Buffer, at: number, { length }: Frame) =>
   crc32(from.subarray(at + 4, at + length)) === from.readUInt32LE(at)

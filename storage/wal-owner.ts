@@ -2,12 +2,11 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Folders } from './durable.ts'
 import type { FolderRecords } from './folder-records.ts'
 import { freeBytes } from './free-space.ts'
-import { mayBeLogged } from './layout.ts'
 import { syncFiles } from './sync-files.ts'
+import { type DecidedRecords, decidedRecords } from './wal-decisions.ts'
 import { type WalFiling, walFiling } from './wal-filing.ts'
 import { headerBytes, segmentBytes, walFolder } from './wal-format.ts'
 import { type OwnedSegment, type OwnedSegments, ownedSegments } from './wal-segments.ts'
-import { type Segment, type WalView, walView } from './wal-view.ts'
 import type { Lease } from './wal-writer.ts'
 
 /** What the owner of a folder does for the log: it lends segments to writers, and makes files of what is in them. */
@@ -23,20 +22,28 @@ export interface WalOwner {
   release(client: object): void
   /** Makes files of everything. What cannot be made one stays for the next owner. */
   end(): Promise<void>
-  /** Records as they are for who decides: what the log holds for a key is its file, as soon as it is read. */
-  decided(isDeciding: (key: string) => boolean): FolderRecords
+  /** The records for who decides about conditions. */
+  readonly decisions: DecidedRecords
+  /** Why files cannot be made of the log now, or what of it could not be read. */
+  fault(): unknown
 }
 
 export interface WalOwnerOptions {
   readonly synced: boolean
   readonly folders: Folders
+  /** Whether somebody decides about a key now. */
+  isDeciding(key: string): boolean
 }
 
+/**
+ * `lent`: its client may add to it. `left`: to be sealed. `sealed`: to be made files. `filed`: they are durable. `empty`:
+ * it can be lent again, to the same client.
+ */
 interface Loan {
   /** Undefined: of a run before this one. */
   readonly client: object | undefined
-  state: 'lent' | 'sealed' | 'empty'
-  /** Since when it has been in this state. */
+  state: 'lent' | 'left' | 'sealed' | 'filed' | 'empty'
+  /** Since when it is lent, or empty. */
   sinceMs: number
   /** Where its last frame ended, and since when. */
   end: number
@@ -45,7 +52,6 @@ interface Loan {
 
 interface Open {
   readonly segments: OwnedSegments
-  readonly view: WalView
   readonly filing: WalFiling
 }
 
@@ -60,97 +66,118 @@ const longestMs = 10_000
 const keptMs = 10_000
 /** So many segments must fit into what is free, or there is no log: its space is for blobs. */
 const roomFor = 32
-/** After this time files are tried again that could not be made. */
+/** After this time is tried again what failed. */
 const againMs = 1_000
 
 export function walOwner(
   root: string,
   records: FolderRecords,
-  { synced, folders }: WalOwnerOptions,
+  { synced, folders, isDeciding }: WalOwnerOptions,
 ): WalOwner {
   let open: Open | undefined
   let ending = new AbortController()
-  let isDeciding: (key: string) => boolean = () => false
   let ticking: NodeJS.Timeout | undefined
   let working: Promise<void> | undefined
+  /** Of the last round. */
+  let failure: unknown
   const loans = new Map<OwnedSegment, Loan>()
   const gone = new WeakSet<object>()
 
-  const find = ({ number, generation }: Segment) =>
-    loans.keys().find(each => each.number === number && each.generation === generation)
-  const loansIn = (state: Loan['state']) => [...loans].filter(([, loan]) => loan.state === state)
+  const loansIn = (...states: readonly Loan['state'][]) =>
+    [...loans].filter(([, { state }]) => states.includes(state))
   const loansOf = (client: object) => [...loans].filter(([, loan]) => loan.client === client)
+  const standing = () => [...loans.keys()].filter(({ generation }) => generation !== 0)
+  const isGone = ({ client }: Loan) => client === undefined || gone.has(client)
 
-  function lend(segment: OwnedSegment, client: object | undefined): void {
+  function lend(segment: OwnedSegment, client: object | undefined, state: Loan['state']): void {
     const now = Date.now()
-    loans.set(segment, { client, state: 'lent', sinceMs: now, end: headerBytes, endMs: now })
+    loans.set(segment, { client, state, sinceMs: now, end: headerBytes, endMs: now })
   }
 
-  function seal(segment: OwnedSegment): void {
-    const loan = loans.get(segment)
-    if (loan?.state !== 'lent') return
-    loan.state = 'sealed'
-    open?.segments.seal(segment)
-    working ??= work().finally(() => {
+  /** What has to be done, again and again until it is; what fails does not keep up the rest. */
+  function work(): void {
+    working ??= workOff().finally(() => {
       working = undefined
     })
   }
 
-  /** What was filled by a process that may still be there, and has slept, is filled by nobody else. */
-  function takeBack({ segments }: Open, segment: OwnedSegment, loan: Loan): void {
-    if (loan.client && !gone.has(loan.client)) {
-      loan.state = 'empty'
-      loan.sinceMs = Date.now()
-      return
-    }
-    remove(segments, segment)
-  }
-
-  async function work(): Promise<void> {
-    while (open && loansIn('sealed').length > 0) {
-      const done = await round(open).then(
-        () => true,
-        () => false,
-      )
-      if (ending.signal.aborted) return
-      // The disk may be full. What is in the log can be read all the same.
-      if (!done) await wait(againMs, undefined, { signal: ending.signal }).catch(() => {})
+  async function workOff(): Promise<void> {
+    while (open && !ending.signal.aborted && loansIn('left', 'sealed', 'filed').length > 0) {
+      failure = undefined
+      await round(open)
+      if (failure !== undefined) await wait(againMs, undefined, { signal: ending.signal }).catch(() => {})
     }
   }
 
-  async function round(using: Open): Promise<void> {
-    const { segments, filing } = using
-    const all = loansIn('sealed')
-    const keys: string[] = []
-    for (const [segment] of all) keys.push(...(await filing.fileAll(segment)))
-    if (synced && keys.length > 0) await syncFiles(root, keys)
-    for (const [segment, loan] of all) {
-      await segments.empty(segment)
-      filing.release(segment)
-      takeBack(using, segment, loan)
+  async function attempt(act: () => void | Promise<void>): Promise<void> {
+    try {
+      await act()
+    } catch (error) {
+      failure = error
     }
   }
 
-  function tick(): void {
-    if (!open) return
-    const { segments } = open
-    const now = Date.now()
-    for (const [segment, loan] of loansIn('lent')) {
-      const end = segments.endOf(segment)
-      if (end > loan.end) {
-        loan.end = end
-        loan.endMs = now
-      }
-      const isLeft = now - loan.endMs >= (end > segmentBytes / 2 ? tickMs : quietMs)
-      if ((end > headerBytes && isLeft) || now - loan.sinceMs > longestMs) seal(segment)
-    }
-    for (const [segment, loan] of loansIn('empty')) if (now - loan.sinceMs > keptMs) remove(segments, segment)
-    if (loans.size === 0) stopTicking()
+  async function round({ segments, filing }: Open): Promise<void> {
+    for (const [segment, loan] of loansIn('left'))
+      await attempt(() => {
+        segments.seal(segment)
+        loan.state = 'sealed'
+      })
+    await attempt(() => makeFiles(filing))
+    for (const [segment, loan] of loansIn('filed'))
+      await attempt(async () => {
+        await segments.empty(segment)
+        loan.state = 'empty'
+        loan.sinceMs = Date.now()
+      })
+    // What was filled by a process that may have slept since is filled by nobody else.
+    for (const [segment, loan] of loansIn('empty'))
+      if (isGone(loan)) await attempt(() => remove(segments, segment))
   }
 
   function remove(segments: OwnedSegments, segment: OwnedSegment): void {
-    loans.delete(segment)
     segments.remove(segment)
+    loans.delete(segment)
+  }
+
+  async function makeFiles(filing: WalFiling): Promise<void> {
+    const done: [OwnedSegment, Loan][] = []
+    const keys: string[] = []
+    for (const [segment, loan] of loansIn('sealed'))
+      await attempt(async () => {
+        keys.push(...(await filing.fileAll(segment)))
+        done.push([segment, loan])
+      })
+    try {
+      if (synced && keys.length > 0) await syncFiles(root, keys)
+    } catch (error) {
+      // A disk says once that it has lost what was written, and forgets it then.
+      for (const [segment] of done) filing.fileAgain(segment)
+      throw error
+    }
+    for (const [, loan] of done) loan.state = 'filed'
+  }
+
+  /** Looks what has been left alone. */
+  function tick({ segments }: Open): void {
+    const now = Date.now()
+    for (const [{ frames }, loan] of loansIn('lent')) {
+      frames.advance()
+      if (frames.end > loan.end) {
+        loan.end = frames.end
+        loan.endMs = now
+      }
+      const isQuiet = now - loan.endMs >= (frames.end > segmentBytes / 2 ? tickMs : quietMs)
+      if ((frames.count > 0 && isQuiet) || now - loan.sinceMs > longestMs) loan.state = 'left'
+    }
+    for (const [segment, loan] of loansIn('empty'))
+      if (isGone(loan) || now - loan.sinceMs > keptMs) remove(segments, segment)
+    if (loans.size === 0) stopTicking()
+    work()
+  }
+
+  function startTicking(): void {
+    ticking ??= setInterval(() => void attempt(() => open && tick(open)), tickMs).unref()
   }
 
   function stopTicking(): void {
@@ -164,17 +191,15 @@ export function walOwner(
       await folders.ensure(`${root}/${walFolder}`)
       const hasRoom = async (bytes: number) => (await freeBytes(root)) > roomFor * bytes
       const segments = ownedSegments(root, { synced, folders, hasRoom })
-      const left = segments.adopt()
-      const view = walView(root)
-      open = {
-        segments,
-        view,
-        filing: walFiling({ root, segments, view, find, isDeciding: key => isDeciding(key) }),
+      try {
+        for (const segment of segments.adopt()) lend(segment, undefined, 'sealed')
+      } catch (error) {
+        segments.close()
+        throw error
       }
-      for (const segment of left) {
-        lend(segment, undefined)
-        seal(segment)
-      }
+      open = { segments, filing: walFiling({ root, segments, standing, isDeciding }) }
+      startTicking()
+      work()
     },
 
     async lease(client, holding) {
@@ -191,53 +216,39 @@ export function walOwner(
         segments.remove(segment)
         throw error
       })
-      lend(segment, client)
-      ticking ??= setInterval(tick, tickMs).unref()
-      if (gone.has(client) || ending.signal.aborted) seal(segment)
+      lend(segment, client, gone.has(client) ? 'left' : 'lent')
+      startTicking()
       return { number: segment.number, generation: segment.generation }
     },
 
     release(client) {
       gone.add(client)
-      for (const [segment, loan] of loansOf(client)) {
-        if (loan.state === 'empty' && open) takeBack(open, segment, loan)
-        else seal(segment)
-      }
+      for (const [, loan] of loansOf(client)) if (loan.state === 'lent') loan.state = 'left'
+      work()
     },
 
     async end() {
       ending.abort()
       stopTicking()
-      for (const [segment, loan] of loans) {
-        if (loan.client) gone.add(loan.client)
-        seal(segment)
-      }
       await working
-      // What is full still stays for the next owner.
-      if (open && loans.size > 0) await round(open).catch(() => {})
-      for (const [segment] of loansIn('empty')) open?.segments.remove(segment)
-      loans.clear()
-      open?.segments.close()
-      open?.view.close()
-      open = undefined
+      if (!open) return
+      const { segments } = open
+      try {
+        for (const [, loan] of loans) {
+          if (loan.client) gone.add(loan.client)
+          if (loan.state === 'lent') loan.state = 'left'
+        }
+        // What cannot be made files stays for the next owner.
+        await round(open)
+      } finally {
+        open = undefined
+        loans.clear()
+        segments.close()
+      }
     },
 
-    decided(deciding) {
-      isDeciding = deciding
-      const after = async <T>(key: string, done: Promise<T>): Promise<T> => {
-        const result = await done
-        if (mayBeLogged(key)) await open?.filing.forget(key)
-        return result
-      }
-      return {
-        ...records,
-        async read(key) {
-          if (mayBeLogged(key)) open?.filing.fileNow(key)
-          return records.read(key)
-        },
-        replace: (key, ...args) => after(key, records.replace(key, ...args)),
-        remove: (key, ...args) => after(key, records.remove(key, ...args)),
-      }
-    },
+    decisions: decidedRecords(records, { filing: () => open?.filing, synced, root, folders }),
+
+    fault: () => failure ?? open?.segments.damaged[0],
   }
 }

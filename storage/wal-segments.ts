@@ -2,12 +2,15 @@ import fs from 'node:fs'
 import { type Folders, file, ifThereSync } from './durable.ts'
 import {
   boardBytes,
+  boardMagic,
   boardPath,
   countPosition,
   encodeHeader,
   encodeWord,
   endPosition,
+  generationPosition,
   headerBytes,
+  isOfThisBoot,
   isWhole,
   markPosition,
   marks,
@@ -15,51 +18,52 @@ import {
   maxFrames,
   maxSegments,
   parseFrame,
-  parseState,
   placePosition,
-  type SegmentState,
+  readState,
+  sealing,
   sealPosition,
   segmentBytes,
   segmentPath,
-  stateBytes,
   walFolder,
 } from './wal-format.ts'
+import { type SegmentFrames, segmentFrames } from './wal-frames.ts'
 
 /** A segment as the owner of the folder has it. */
 export interface OwnedSegment {
   readonly number: number
   /** 0: it holds nothing. */
   readonly generation: number
+  readonly frames: SegmentFrames
   /** One byte for each frame, by ordinal. */
   readonly marks: Buffer
 }
 
 /** What only the owner of a folder does to segments. */
 export interface OwnedSegments {
-  /** Those that a run before this one has left, sealed: what is not void in them is to be made files again. */
+  /** Those that a run before this one has left: what is not void in them is to be made files again. */
   adopt(): readonly OwnedSegment[]
   /** Undefined: there are as many as there may be, or the disk has no room. */
   create(): Promise<OwnedSegment | undefined>
-  /** Makes a segment that holds nothing ready to be filled. */
+  /** Makes one that holds nothing ready to be filled. */
   renew(segment: OwnedSegment): Promise<void>
-  /** Where its last frame ends now. */
-  endOf(segment: OwnedSegment): number
-  /** The bytes at a position, up to as many as there is room for; returns how many. */
-  read(segment: OwnedSegment, into: Buffer, position: number): number
+  /** What is added from now on does not count. */
   seal(segment: OwnedSegment): void
   /** Lets everybody see the marks from one ordinal to before another; durable after `sync`. */
   publish(segment: OwnedSegment, from: number, to: number): void
   sync(segment: OwnedSegment): Promise<void>
-  /** Everything in it is files: it holds nothing any more. Durable when it resolves. */
+  /** Everything in it is files: it holds nothing any more. Durable when it resolves; may be tried again. */
   empty(segment: OwnedSegment): Promise<void>
   /** Takes an empty one away, with its space. */
   remove(segment: OwnedSegment): void
+  /** What could not be read when it was adopted. */
+  readonly damaged: readonly Error[]
   close(): void
 }
 
 type Own = { -readonly [K in keyof OwnedSegment]: OwnedSegment[K] } & {
   readonly fd: number
   readonly place: number
+  readonly syncing: Set<Promise<void>>
 }
 
 export interface SegmentOptions {
@@ -77,6 +81,7 @@ export function ownedSegments(root: string, { synced, folders, hasRoom }: Segmen
   /** Numbers and generations are given out once: who slept must not take one segment for another. */
   let numbers = 0
   let generations = 0
+  const damaged: Error[] = []
 
   /** Opened for each change: who wants to mount the volume read-only finds no file that is being written to. */
   function onBoard<T>(act: (fd: number) => T): T {
@@ -91,39 +96,77 @@ export function ownedSegments(root: string, { synced, folders, hasRoom }: Segmen
   const writeWord = (fd: number, word: number, position: number) =>
     void fs.writeSync(fd, encodeWord(word), 0, 4, position)
 
-  function open(number: number): Own {
-    const fd = fs.openSync(segmentPath(root, number), O_RDWR | O_CREAT, 0o600)
+  /** Undefined: no place is left. */
+  function open(number: number): Own | undefined {
     const taken = new Set([...all.values()].map(({ place }) => place))
     let place = 0
     while (taken.has(place)) place++
-    const own = { number, place, fd, generation: 0, marks: Buffer.alloc(maxFrames) }
+    if (place >= maxSegments) return undefined
+    const fd = fs.openSync(segmentPath(root, number), O_RDWR | O_CREAT, 0o600)
+    const frames = segmentFrames(fd, `segment ${number}`)
+    const own: Own = {
+      number,
+      place,
+      fd,
+      frames,
+      generation: 0,
+      marks: Buffer.alloc(maxFrames),
+      syncing: new Set(),
+    }
     all.set(number, own)
     return own
   }
 
-  const sync = async (own: Own) => {
-    if (synced) await file.fdatasync(own.fd)
+  function ownOf({ number }: OwnedSegment): Own {
+    const own = all.get(number)
+    if (!own) throw new Error(`segment ${number} of the log is gone`)
+    return own
   }
 
-  function stateOf({ fd }: Own): SegmentState {
-    const header = Buffer.alloc(stateBytes)
-    return parseState(header.subarray(0, fs.readSync(fd, header, 0, stateBytes, 0)))
+  async function sync(own: Own): Promise<void> {
+    if (!synced) return
+    const done = file.fdatasync(own.fd).finally(() => own.syncing.delete(done))
+    own.syncing.add(done)
+    await done
+  }
+
+  function seal({ fd }: Own): void {
+    writeWord(fd, sealing, sealPosition)
+    // After the word: a writer that has not seen it has said before where its frames end.
+    writeWord(fd, readState(fd, 0).end, sealPosition)
   }
 
   /** What a segment holds after whatever has happened to it. */
   function readOver(own: Own): void {
-    own.generation = stateOf(own).generation
+    own.generation = readState(own.fd, 0).generation
     generations = Math.max(generations, own.generation)
     if (own.generation === 0) return
     // Before it is read: a process that does not know of the end of its parent may be adding to it.
-    writeWord(own.fd, 1, sealPosition)
+    seal(own)
     const bytes = fs.readFileSync(own.fd)
+    const { end } = readState(own.fd)
+    const found = endOfFrames(bytes, own.generation)
+    const isKnown = isOfThisBoot(bytes)
+    if (isKnown && found < end) keepDamaged(own)
+    if (!isKnown || found < end) {
+      writeWord(own.fd, found, endPosition)
+      writeWord(own.fd, found, sealPosition)
+    }
     marksOf(bytes).copy(own.marks)
+    own.frames.advance()
     // What had been made a file may not have reached the disk.
     for (const [ordinal, mark] of own.marks.entries())
       if (mark === marks.filed) own.marks[ordinal] = marks.pending
     fs.writeSync(own.fd, own.marks, 0, maxFrames, markPosition(0))
-    writeWord(own.fd, endOfFrames(bytes, own.generation), endPosition)
+  }
+
+  /** What comes after damage is not read, and not thrown away either. */
+  function keepDamaged({ number }: Own): void {
+    const path = segmentPath(root, number)
+    damaged.push(
+      new Error(`${path} was damaged: what could be read is used, all of it is kept as ${path}.damaged`),
+    )
+    fs.copyFileSync(path, `${path}.damaged`)
   }
 
   function endOfFrames(bytes: Buffer, generation: number): number {
@@ -143,14 +186,12 @@ export function ownedSegments(root: string, { synced, folders, hasRoom }: Segmen
     await folders.sync(`${root}/${walFolder}`)
   }
 
-  const ownOf = ({ number }: OwnedSegment) => all.get(number) as Own
-
   function remove(segment: OwnedSegment): void {
     const own = ownOf(segment)
     onBoard(fd => writeWord(fd, 0, placePosition(own.place)))
+    ifThereSync(() => fs.unlinkSync(segmentPath(root, own.number)))
     all.delete(own.number)
     fs.closeSync(own.fd)
-    ifThereSync(() => fs.unlinkSync(segmentPath(root, own.number)))
   }
 
   return {
@@ -161,27 +202,34 @@ export function ownedSegments(root: string, { synced, folders, hasRoom }: Segmen
         .readdirSync(`${root}/${walFolder}`)
         .map(Number)
         .filter(number => Number.isInteger(number) && number > 0)
+        .sort((a, b) => a - b)
       numbers = Math.max(board.readUInt32LE(countPosition), ...left)
-      for (const number of left) readOver(open(number))
-      board.fill(0, placePosition(0))
+      for (const number of left) {
+        const own = open(number)
+        if (own) readOver(own)
+      }
+      board.fill(0)
+      board.writeUInt32LE(boardMagic, 0)
+      board.writeUInt32LE(numbers, countPosition)
       for (const { number, place } of all.values()) board.writeUInt32LE(number, placePosition(place))
       onBoard(fd => fs.writeSync(fd, board, 0, boardBytes, 0))
-      const full = [...all.values()].filter(({ generation }) => generation !== 0)
       for (const own of all.values()) if (own.generation === 0) remove(own)
-      return full
+      return [...all.values()]
     },
 
     async create() {
-      if (all.size >= maxSegments || !(await hasRoom(segmentBytes))) return undefined
-      onBoard(fd => writeWord(fd, ++numbers, countPosition))
-      const own = open(numbers)
+      if (!(await hasRoom(segmentBytes))) return undefined
+      const own = open(numbers + 1)
+      if (!own) return undefined
+      numbers++
       try {
+        onBoard(fd => writeWord(fd, numbers, countPosition))
         await fill(own)
+        onBoard(fd => writeWord(fd, own.number, placePosition(own.place)))
       } catch (error) {
         remove(own)
         throw error
       }
-      onBoard(fd => writeWord(fd, own.number, placePosition(own.place)))
       return own
     },
 
@@ -194,11 +242,7 @@ export function ownedSegments(root: string, { synced, folders, hasRoom }: Segmen
       own.generation = generation
     },
 
-    endOf: segment => stateOf(ownOf(segment)).end,
-
-    read: (segment, into, position) => fs.readSync(ownOf(segment).fd, into, 0, into.length, position),
-
-    seal: segment => writeWord(ownOf(segment).fd, 1, sealPosition),
+    seal: segment => seal(ownOf(segment)),
 
     publish: (segment, from, to) =>
       void fs.writeSync(ownOf(segment).fd, segment.marks, from, to - from, markPosition(from)),
@@ -207,12 +251,15 @@ export function ownedSegments(root: string, { synced, folders, hasRoom }: Segmen
 
     async empty(segment) {
       const own = ownOf(segment)
-      fs.writeSync(own.fd, encodeHeader(0), 0, stateBytes, 0)
-      await sync(own)
+      while (own.syncing.size > 0) await Promise.allSettled(own.syncing)
+      // The seal stays: who held it must see one or the other.
+      writeWord(own.fd, 0, generationPosition)
       own.generation = 0
+      await sync(own)
     },
 
     remove,
+    damaged,
 
     close() {
       for (const { fd } of all.values()) fs.closeSync(fd)

@@ -9,10 +9,9 @@ import {
   headerBytes,
   maxFrames,
   mostBytes,
-  parseState,
+  readState,
   segmentBytes,
   segmentPath,
-  stateBytes,
 } from './wal-format.ts'
 
 /** A segment that one process has to itself, until it is sealed. */
@@ -91,9 +90,7 @@ export function walWriter(root: string, { synced, lease }: WriterOptions): WalWr
 
   /** Whether what was written until now counts: asked after writing, as the owner looks through a segment after sealing it. */
   function stands({ fd, generation }: Current): boolean {
-    const header = Buffer.alloc(stateBytes)
-    fs.readSync(fd, header, 0, stateBytes, 0)
-    const state = parseState(header)
+    const state = readState(fd)
     return state.generation === generation && !state.isSealed
   }
 
@@ -120,10 +117,11 @@ export function walWriter(root: string, { synced, lease }: WriterOptions): WalWr
     const pieces = batch.flatMap(each => encodeFrame(segment.generation, each.key, each.bytes, now))
     // Some us, as nothing is made longer and nothing is read.
     if (fs.writevSync(segment.fd, pieces, segment.end) !== bytes) throw new Error('a part was written only')
+    if (synced) await file.fdatasync(segment.fd)
     segment.end += bytes
     segment.frames += batch.length
+    // Nobody sees what is not durable: who relies on it may be.
     fs.writeSync(segment.fd, encodeWord(segment.end), 0, 4, endPosition)
-    if (synced) await file.fdatasync(segment.fd)
     return stands(segment)
   }
 
