@@ -24,7 +24,7 @@ const againMs = 5_000
 
 /** Serves until it is told to stop. Rejects where it cannot start, with what to do. */
 export async function serve(workers: Workers, load: () => LoadedSettings): Promise<void> {
-  const { plan, store, format, guarantees, close } = await open(load).catch(workers.abandon)
+  const { plan, store, format, guarantees, logFault, close } = await open(load).catch(workers.abandon)
   const log = jsonLog(plan.settings.log.level)
   try {
     const { files, warnings } = plan
@@ -69,7 +69,7 @@ export async function serve(workers: Workers, load: () => LoadedSettings): Promi
       () => namedPaths(settings()),
       () => change(takeFiles),
     )
-    const upkeep = keepUp({ store, registryId: format.id, settings, observe: log.observe })
+    const upkeep = keepUp({ store, registryId: format.id, settings, logFault, observe: log.observe })
     const signal = await stopSignal
     log.observe({ event: 'stopping', signal })
     watching.close()

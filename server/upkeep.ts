@@ -13,15 +13,18 @@ import { registryOptions } from './registry-options.ts'
 /** Longest time between two looks for uploads that lie idle; half of what they may, where that is less. */
 const mostPurgeEveryMs = 10 * 60_000
 const ageKeysEveryMs = 60 * 60_000
+const lookAtLogEveryMs = 60_000
 
 export interface UpkeepParts {
   readonly store: ObjectStore
   readonly registryId: string
   settings(): Settings
+  /** What is wrong with the log of the folder, if anything is. */
+  readonly logFault?: (() => unknown) | undefined
   readonly observe: Observe
 }
 
-export function keepUp({ store, registryId, settings, observe }: UpkeepParts): { stop(): void } {
+export function keepUp({ store, registryId, settings, logFault, observe }: UpkeepParts): { stop(): void } {
   const { uploads } = localRegistry(store, registryOptions(registryId, settings))
   const purging = repeat(
     Math.min(mostPurgeEveryMs, settings().limits.uploadTtlMs / 2),
@@ -41,8 +44,17 @@ export function keepUp({ store, registryId, settings, observe }: UpkeepParts): {
     io => ageAccess(known, io),
     error => observe({ event: 'job failed', job: 'keys', error }),
   )
+  const looking = repeat(
+    lookAtLogEveryMs,
+    async () => {
+      const fault = logFault?.()
+      if (fault !== undefined) throw fault
+    },
+    error => observe({ event: 'job failed', job: 'log', error }),
+  )
   return {
     stop() {
+      clearInterval(looking)
       clearInterval(purging)
       clearInterval(aging)
     },

@@ -19,6 +19,8 @@ import { type Lease, walWriter } from './wal-writer.ts'
 export interface OpenStore {
   readonly store: ObjectStore
   readonly format: Format
+  /** Of the owner of a folder: what is wrong with its log, if anything is. */
+  logFault?(): unknown
   /** Closes the store and gives the folder up. */
   close(): Promise<void>
 }
@@ -128,6 +130,7 @@ export async function openFolder(
       return {
         store,
         format,
+        logFault: wal.fault,
         async close() {
           await store.close()
           await release()
