@@ -82,7 +82,7 @@ export function walFiling({ root, segments, standing, isDeciding }: FilingOption
         if (!spot || segment.marks[spot.ordinal] === marks.void) return []
         return [{ segment, generation: segment.generation, spot }]
       })
-      .sort((a, b) => b.spot.writtenMs - a.spot.writtenMs)
+      .sort((a, b) => b.spot.order - a.spot.order)
   }
 
   const isPending = ({ segment, spot }: Filed[number]) => segment.marks[spot.ordinal] === marks.pending

@@ -52,6 +52,8 @@ export interface SegmentState {
   readonly end: number
   /** Nothing that is added from now on counts. */
   readonly isSealed: boolean
+  /** Whether that was written since the system started. */
+  readonly isOfThisBoot: boolean
 }
 
 const magic = 'slipwal1'
@@ -61,7 +63,7 @@ export const endPosition = generationPosition + 4
 /** 0: open; 1: about to be sealed; otherwise where the last frame ends that counts. */
 export const sealPosition = endPosition + 4
 export const sealing = 1
-const bootPosition = sealPosition + 4
+export const bootPosition = sealPosition + 4
 const bootLength = 16
 const stateBytes = bootPosition + bootLength
 
@@ -78,24 +80,26 @@ export function encodeHeader(generation: number): Buffer {
   return header
 }
 
-/** Whether what a header says of the end was written since the system started. */
-export const isOfThisBoot = (header: Buffer) => header.subarray(bootPosition, stateBytes).equals(thisBoot)
-
 /** Looks that may find a segment about to be sealed; its owner needs some us, unless it was killed at that. */
 const sealingLooks = 1000
 
 /** What is no header belongs to a segment that holds nothing. */
 export function readState(fd: number, looks = sealingLooks): SegmentState {
-  const header = Buffer.allocUnsafe(bootPosition)
+  const header = Buffer.allocUnsafe(stateBytes)
   for (let left = looks; ; left--) {
-    const got = fs.readSync(fd, header, 0, bootPosition, 0)
-    if (got < bootPosition || header.toString('latin1', 0, magic.length) !== magic)
-      return { generation: 0, end: headerBytes, isSealed: true }
+    const got = fs.readSync(fd, header, 0, stateBytes, 0)
+    if (got < stateBytes || header.toString('latin1', 0, magic.length) !== magic)
+      return { generation: 0, end: headerBytes, isSealed: true, isOfThisBoot: true }
     const seal = header.readUInt32LE(sealPosition)
     if (seal === sealing && left > 0) continue
     const generation = header.readUInt32LE(generationPosition)
     const end = header.readUInt32LE(endPosition)
-    return { generation, end: seal > sealing ? Math.min(seal, end) : end, isSealed: seal !== 0 }
+    return {
+      generation,
+      end: seal > sealing ? Math.min(seal, end) : end,
+      isSealed: seal !== 0,
+      isOfThisBoot: header.subarray(bootPosition).equals(thisBoot),
+    }
   }
 }
 
@@ -107,28 +111,38 @@ export function encodeWord(word: number): Buffer {
   return bytes
 }
 
-/** crc32 of all that follows, generation, length of the bytes, length of the key; when it was written, in ms. */
-const frameHead = 24
+/** crc32 of all that follows, generation, length of the bytes, length of the key; when it was written. */
+const frameHead = 32
 /** Of a record, in bytes: what is longer is no link with its blob. */
 export const mostBytes = 64 * 1024
 
 export const frameLength = (key: string, bytes: Uint8Array) => frameHead + key.length + bytes.length
 
+/** When a frame was written, by two clocks. */
+export interface Written {
+  /** Since the epoch. */
+  readonly writtenMs: number
+  /** Since the system started, for all its processes: of two frames of a key the later one counts. */
+  readonly bootNs: number
+}
+
+export const writtenNow = (): Written => ({ writtenMs: Date.now(), bootNs: Number(process.hrtime.bigint()) })
+
 /** The two pieces of a frame: what is before the bytes, and the bytes. */
-export function encodeFrame(generation: number, key: string, bytes: Uint8Array, writtenMs: number) {
+export function encodeFrame(generation: number, key: string, bytes: Uint8Array, written: Written) {
   const head = Buffer.allocUnsafe(frameHead + key.length)
   head.writeUInt32LE(generation, 4)
   head.writeUInt32LE(bytes.length, 8)
   head.writeUInt32LE(key.length, 12)
-  head.writeDoubleLE(writtenMs, 16)
+  head.writeDoubleLE(written.writtenMs, 16)
+  head.writeDoubleLE(written.bootNs, 24)
   head.write(key, frameHead, 'latin1')
   head.writeUInt32LE(crc32(bytes, crc32(head.subarray(4))), 0)
   return [head, bytes] as const
 }
 
-export interface Frame {
+export interface Frame extends Written {
   readonly key: string
-  readonly writtenMs: number
   readonly bytes: Buffer
   /** Of all of it. */
   readonly length: number
@@ -143,6 +157,7 @@ export function parseFrame(from: Buffer, at: number, generation: number): Frame 
   return {
     key: from.toString('latin1', at + frameHead, bytesAt),
     writtenMs: from.readDoubleLE(at + 16),
+    bootNs: from.readDoubleLE(at + 24),
     bytes: from.subarray(bytesAt, end),
     length: end - at,
   }

@@ -6,7 +6,8 @@ export interface Spot {
   readonly position: number
   readonly length: number
   readonly ordinal: number
-  readonly writtenMs: number
+  /** Of two frames of a key the one with more counts. */
+  readonly order: number
 }
 
 /** What a segment holds, as far as it has been looked through. */
@@ -25,6 +26,9 @@ export interface SegmentFrames {
   /** All frames in order, in pieces of some 100 KiB; throws where one is damaged. */
   pieces(): Generator<readonly Frame[]>
 }
+
+/** What was written before the system started comes before all that was written since. */
+const beforeBootNs = 1e18
 
 /** More than the longest frame. */
 const scratchBytes = 128 * 1024
@@ -66,8 +70,9 @@ export function segmentFrames(fd: number, name: string): SegmentFrames {
         // What is begun anew meanwhile has become files.
         if (frames.length === 0 && readState(fd).generation !== self.generation) return
         if (frames.length === 0) throw damaged(self.end)
-        for (const { key, length, writtenMs } of frames) {
-          spots.set(key, { position: self.end, length, ordinal: self.count++, writtenMs })
+        for (const { key, length, bootNs } of frames) {
+          const order = state.isOfThisBoot ? bootNs : bootNs - beforeBootNs
+          spots.set(key, { position: self.end, length, ordinal: self.count++, order })
           self.end += length
         }
       }

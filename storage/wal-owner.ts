@@ -78,7 +78,8 @@ export function walOwner(
   let ending = new AbortController()
   let ticking: NodeJS.Timeout | undefined
   let working: Promise<void> | undefined
-  /** Of the last round. */
+  /** Of this round, and of the last that has ended. */
+  let failing: unknown
   let failure: unknown
   const loans = new Map<OwnedSegment, Loan>()
   const gone = new WeakSet<object>()
@@ -103,8 +104,9 @@ export function walOwner(
 
   async function workOff(): Promise<void> {
     while (open && !ending.signal.aborted && loansIn('left', 'sealed', 'filed').length > 0) {
-      failure = undefined
+      failing = undefined
       await round(open)
+      failure = failing
       if (failure !== undefined) await wait(againMs, undefined, { signal: ending.signal }).catch(() => {})
     }
   }
@@ -113,7 +115,7 @@ export function walOwner(
     try {
       await act()
     } catch (error) {
-      failure = error
+      failing = error
     }
   }
 
@@ -162,7 +164,7 @@ export function walOwner(
   function tick({ segments }: Open): void {
     const now = Date.now()
     for (const [{ frames }, loan] of loansIn('lent')) {
-      frames.advance()
+      void attempt(() => frames.advance())
       if (frames.end > loan.end) {
         loan.end = frames.end
         loan.endMs = now
@@ -171,13 +173,13 @@ export function walOwner(
       if ((frames.count > 0 && isQuiet) || now - loan.sinceMs > longestMs) loan.state = 'left'
     }
     for (const [segment, loan] of loansIn('empty'))
-      if (isGone(loan) || now - loan.sinceMs > keptMs) remove(segments, segment)
+      if (isGone(loan) || now - loan.sinceMs > keptMs) void attempt(() => remove(segments, segment))
     if (loans.size === 0) stopTicking()
     work()
   }
 
   function startTicking(): void {
-    ticking ??= setInterval(() => void attempt(() => open && tick(open)), tickMs).unref()
+    ticking ??= setInterval(() => open && tick(open), tickMs).unref()
   }
 
   function stopTicking(): void {

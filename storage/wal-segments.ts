@@ -10,7 +10,6 @@ import {
   endPosition,
   generationPosition,
   headerBytes,
-  isOfThisBoot,
   isWhole,
   markPosition,
   marks,
@@ -144,11 +143,10 @@ export function ownedSegments(root: string, { synced, folders, hasRoom }: Segmen
     // Before it is read: a process that does not know of the end of its parent may be adding to it.
     seal(own)
     const bytes = fs.readFileSync(own.fd)
-    const { end } = readState(own.fd)
+    const { end, isOfThisBoot } = readState(own.fd)
     const found = endOfFrames(bytes, own.generation)
-    const isKnown = isOfThisBoot(bytes)
-    if (isKnown && found < end) keepDamaged(own)
-    if (!isKnown || found < end) {
+    if (isOfThisBoot && found < end) keepDamaged(own)
+    if (!isOfThisBoot || found < end) {
       writeWord(own.fd, found, endPosition)
       writeWord(own.fd, found, sealPosition)
     }

@@ -96,7 +96,7 @@ export function walView(root: string): WalView {
           const spot = frames.spots.get(key)
           return spot ? [{ fd, frames, spot }] : []
         })
-        .sort((a, b) => b.spot.writtenMs - a.spot.writtenMs)
+        .sort((a, b) => b.spot.order - a.spot.order)
       for (const { fd, frames, spot } of found) {
         if (markOf(fd, spot.ordinal) !== marks.pending) continue
         // Asks for the generation last, which is written together with the marks.

@@ -12,6 +12,7 @@ import {
   readState,
   segmentBytes,
   segmentPath,
+  writtenNow,
 } from './wal-format.ts'
 
 /** A segment that one process has to itself, until it is sealed. */
@@ -113,7 +114,7 @@ export function walWriter(root: string, { synced, lease }: WriterOptions): WalWr
     const bytes = batch.reduce((sum, each) => sum + frameLength(each.key, each.bytes), 0)
     const segment = segmentFor(bytes, batch.length)
     if (!segment) return false
-    const now = Date.now()
+    const now = writtenNow()
     const pieces = batch.flatMap(each => encodeFrame(segment.generation, each.key, each.bytes, now))
     // Some us, as nothing is made longer and nothing is read.
     if (fs.writevSync(segment.fd, pieces, segment.end) !== bytes) throw new Error('a part was written only')

@@ -1,9 +1,10 @@
 /** Folders with a write-ahead log, several processes at each: every store is another connection to the owner. */
-import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, cpSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { ObjectStore } from '../../storage/object-store.ts'
 import { joinFolder, type OpenStore, openFolder } from '../../storage/open.ts'
+import { bootPosition, encodeWord, endPosition, headerBytes, sealPosition } from '../../storage/wal-format.ts'
 import { temporaryFolder } from './folder.ts'
 import { until } from './until.ts'
 import { io, soon } from './waiting.ts'
@@ -43,10 +44,23 @@ export const segmentsIn = (root: string) => readdirSync(join(root, 'wal')).filte
 export const isEmpty = (root: string) =>
   segmentsIn(root).every(name => readFileSync(join(root, 'wal', name)).readUInt32LE(8) === 0)
 
-/** What a server finds that starts after this one was killed; after a power cut with what was not synced `lost`. */
-export async function copyOf(root: string, lost: readonly string[] = []): Promise<string> {
+/** What a server finds that starts after this one was killed. */
+export async function copyOf(root: string): Promise<string> {
   const copy = join(await temporaryFolder(), 'data')
   cpSync(root, copy, { recursive: true, filter: path => !path.includes('owner.') })
+  return copy
+}
+
+/** What it finds after a power cut: without files that were not synced, and what headers say is as old as they are. */
+export async function afterPowerCut(root: string, lost: readonly string[] = []): Promise<string> {
+  const copy = await copyOf(root)
   for (const each of lost) rmSync(join(copy, each), { force: true })
+  for (const name of segmentsIn(copy)) {
+    const fd = openSync(join(copy, 'wal', name), 'r+')
+    writeSync(fd, encodeWord(headerBytes), 0, 4, endPosition)
+    writeSync(fd, Buffer.alloc(4), 0, 4, sealPosition)
+    writeSync(fd, Buffer.alloc(16, 'another boot'), 0, 16, bootPosition)
+    closeSync(fd)
+  }
   return copy
 }

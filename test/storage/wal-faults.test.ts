@@ -12,6 +12,7 @@ import { openDescriptors } from '../helpers/processes.ts'
 import { until } from '../helpers/until.ts'
 import { io, soon } from '../helpers/waiting.ts'
 import {
+  afterPowerCut,
   beside,
   copyOf,
   durability,
@@ -41,12 +42,12 @@ afterEach(() => {
 describe('after a power cut', () => {
   it('has what was acknowledged, with or without its file', async () => {
     await overwrite(one.store, key('kept'), record('1'))
-    const pending = await serve(await copyOf(root))
+    const pending = await serve(await afterPowerCut(root))
     expect(await textAt(pending.store, key('kept'))).toBe('{"n":"1"}')
     // To decide about it makes a file of it, which nothing syncs yet.
     expect(await two.store.remove(key('kept'), soon({ ifMatch: 'other' }))).toBe(false)
     expect(existsSync(join(root, key('kept')))).toBe(true)
-    const copy = await copyOf(root, [key('kept')])
+    const copy = await afterPowerCut(root, [key('kept')])
     const filed = await serve(copy)
     expect(await textAt(filed.store, key('kept'))).toBe('{"n":"1"}')
     await until('it is a file again', () => existsSync(join(copy, key('kept'))))
@@ -55,7 +56,7 @@ describe('after a power cut', () => {
   it('does not take what was torn for a record', async () => {
     await overwrite(one.store, key('whole'), record('1'))
     await overwrite(one.store, key('torn'), record('2'))
-    const copy = await copyOf(root)
+    const copy = await afterPowerCut(root)
     for (const name of segmentsIn(copy)) {
       const bytes = readFileSync(join(copy, 'wal', name))
       const at = bytes.indexOf('{"n":"2"}')
@@ -252,7 +253,7 @@ describe('where bytes of the log have changed', () => {
     await expect(two.store.read(key('spoilt'), io)).rejects.toThrow('of the log is damaged at')
     for (const word of ['first', 'other']) expect(await textAt(two.store, key(word))).toBe(`{"n":"${word}"}`)
     await until('the other segment is files', () => existsSync(join(root, key('other'))))
-    expect(String(owner.logFault?.())).toContain('of the log is damaged at')
+    await until('it is told', () => String(owner.logFault?.()).includes('of the log is damaged at'))
     const copy = await copyOf(root)
     const next = await serve(copy)
     expect(String(next.logFault?.())).toMatch(/wal\/\d+ was damaged: .* kept as .*\.damaged/)
