@@ -98,7 +98,10 @@ export function walView(root: string): WalView {
         })
         .sort((a, b) => b.spot.order - a.spot.order)
       for (const { fd, frames, spot } of found) {
-        if (markOf(fd, spot.ordinal) !== marks.pending) continue
+        const mark = markOf(fd, spot.ordinal)
+        // What was written before it, and is seen later, came before it all the same.
+        if (mark === marks.filed) return undefined
+        if (mark !== marks.pending) continue
         // Asks for the generation last, which is written together with the marks.
         const frame = frames.read(key)
         if (frame) return frame
