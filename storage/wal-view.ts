@@ -26,6 +26,8 @@ export interface WalView {
   close(): void
 }
 
+/** After so long without a question nothing is kept open. */
+const restMs = 10_000
 /** So many segments may leave the board one after another while it is looked at. */
 const tries = 10
 
@@ -40,6 +42,20 @@ export function walView(root: string): WalView {
   const board = Buffer.alloc(boardBytes)
   const before = Buffer.alloc(boardBytes)
   const seen = new Map<number, Seen>()
+  let isUsed = false
+  // What nobody looks at is not kept: a segment that was removed would keep its space.
+  const resting = setInterval(() => {
+    if (!isUsed) letGo()
+    isUsed = false
+  }, restMs).unref()
+
+  function letGo(): void {
+    if (boardFd !== undefined) fs.closeSync(boardFd)
+    boardFd = undefined
+    for (const { fd } of seen.values()) fs.closeSync(fd)
+    seen.clear()
+    before.fill(0)
+  }
 
   function listed(): ReadonlySet<number> {
     const numbers = new Set<number>()
@@ -72,6 +88,7 @@ export function walView(root: string): WalView {
   }
 
   function look(): readonly Seen[] {
+    isUsed = true
     // Until somebody has written to a log here there is no board.
     if (!isClosed) boardFd ??= ifThereSync(() => fs.openSync(boardPath(root), 'r'))
     if (boardFd === undefined) return []
@@ -120,10 +137,8 @@ export function walView(root: string): WalView {
 
     close() {
       isClosed = true
-      if (boardFd !== undefined) fs.closeSync(boardFd)
-      boardFd = undefined
-      for (const { fd } of seen.values()) fs.closeSync(fd)
-      seen.clear()
+      clearInterval(resting)
+      letGo()
     },
   }
 }

@@ -8,7 +8,7 @@ import { joinFolder, type OpenStore, openFolder } from '../../storage/open.ts'
 import { encodeWord, sealPosition } from '../../storage/wal-format.ts'
 import { walView } from '../../storage/wal-view.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
-import { openDescriptors } from '../helpers/processes.ts'
+import { descriptorsOf, openDescriptors } from '../helpers/processes.ts'
 import { until } from '../helpers/until.ts'
 import { io, soon } from '../helpers/waiting.ts'
 import {
@@ -290,4 +290,13 @@ it('is read by who was there before there was a log', async () => {
   expect(await textAt(early, key('early'))).toBe('{"n":"1"}')
   await early.close()
   await served.close()
+})
+
+it('keeps nothing open that nobody asks about', { timeout: 40_000 }, async () => {
+  await overwrite(one.store, key('rest'), record('1'))
+  expect(await textAt(two.store, key('rest'))).toBeDefined()
+  const isOpen = () => descriptorsOf(process.pid).some(path => path.startsWith(join(root, 'wal')))
+  expect(isOpen()).toBe(true)
+  await until('nothing of it is open', () => !isOpen(), 35_000)
+  expect(await textAt(two.store, key('rest'))).toBeDefined()
 })
