@@ -1,7 +1,7 @@
 /** The write-ahead log when processes end, disks refuse and bytes change. */
 import fs, { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { file } from '../../storage/durable.ts'
 import { folderStore } from '../../storage/folder.ts'
 import { joinFolder, type OpenStore, openFolder } from '../../storage/open.ts'
@@ -234,51 +234,6 @@ describe('where the owner’s disk refuses something once', () => {
   })
 })
 
-describe('where bytes of the log have changed', () => {
-  function spoil(name: string, of: string): void {
-    const path = join(root, 'wal', name)
-    const bytes = readFileSync(path)
-    const at = bytes.indexOf(of)
-    if (at < 0) return
-    const fd = fs.openSync(path, 'r+')
-    fs.writeSync(fd, Buffer.from('?'), 0, 1, at)
-    fs.closeSync(fd)
-  }
-
-  it('says so of a record, and has all others', async () => {
-    await overwrite(one.store, key('first'), record('first'))
-    await overwrite(one.store, key('spoilt'), record('spoilt'))
-    await overwrite(two.store, key('other'), record('other'))
-    for (const name of segmentsIn(root)) spoil(name, '{"n":"spoilt"}')
-    await expect(two.store.read(key('spoilt'), io)).rejects.toThrow('of the log is damaged at')
-    for (const word of ['first', 'other']) expect(await textAt(two.store, key(word))).toBe(`{"n":"${word}"}`)
-    await until('the other segment is files', () => existsSync(join(root, key('other'))))
-    await until('it is told', () => String(owner.logFault?.()).includes('of the log is damaged at'))
-    const copy = await copyOf(root)
-    const next = await serve(copy)
-    expect(String(next.logFault?.())).toMatch(/wal\/\d+ was damaged: .* kept as .*\.damaged/)
-    expect(await textAt(next.store, key('first'))).toBe('{"n":"first"}')
-    expect(await textAt(next.store, key('spoilt'))).toBeUndefined()
-  })
-
-  it.for([
-    ['cut short', ''],
-    ['foreign', 'x'.repeat(2000)],
-  ] as const)('says so of a board that is %s', async ([, text]) => {
-    await overwrite(one.store, key('board'), record('1'))
-    writeFileSync(join(root, 'wal/board'), text)
-    await expect(two.store.read(key('board'), io)).rejects.toThrow('wal/board is damaged')
-    const next = await serve(await copyOf(root))
-    expect(await textAt(next.store, key('board'))).toBe('{"n":"1"}')
-  })
-
-  it('says so of a segment that somebody has removed', async () => {
-    await overwrite(one.store, key('removed'), record('1'))
-    for (const name of segmentsIn(root)) rmSync(join(root, 'wal', name))
-    await expect((await beside(root)).store.read(key('removed'), io)).rejects.toThrow('a segment is missing')
-  })
-})
-
 it('is read by who was there before there was a log', async () => {
   const path = await temporaryFolder()
   await (await serve(path)).close()
@@ -292,11 +247,16 @@ it('is read by who was there before there was a log', async () => {
   await served.close()
 })
 
-it('keeps nothing open that nobody asks about', { timeout: 40_000 }, async () => {
+it('keeps nothing open that nobody asks about', async () => {
   await overwrite(one.store, key('rest'), record('1'))
-  expect(await textAt(two.store, key('rest'))).toBeDefined()
-  const isOpen = () => descriptorsOf(process.pid).some(path => path.startsWith(join(root, 'wal')))
-  expect(isOpen()).toBe(true)
-  await until('nothing of it is open', () => !isOpen(), 35_000)
-  expect(await textAt(two.store, key('rest'))).toBeDefined()
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const { store } = await beside(root)
+  const isOpen = () => descriptorsOf(process.pid).includes(join(root, 'wal/board'))
+  for (let times = 2; times > 0; times--) {
+    expect(await textAt(store, key('rest'))).toBeDefined()
+    expect(isOpen()).toBe(true)
+    vi.advanceTimersByTime(20_000)
+    expect(isOpen()).toBe(false)
+  }
 })
