@@ -90,11 +90,8 @@ export function digestOfKey(key: string): Digest {
 /** What may be another for a moment without harm, where looking each time is dear: all but where tags point to. */
 export const mayBeOld = (key: string) => !key.startsWith('t/')
 
-/**
- * What may be in a folder's log before it is a file: links. Whoever writes the same link writes what is as good. Placements
- * lie beside them.
- */
-export const mayBeLogged = (key: string) => key.startsWith('b/')
+/** What may be in a folder's log before it is a file: links. Whoever writes the same link writes what is as good. */
+export const mayBeLogged = (key: string) => key.startsWith('b/') && key.includes('.r.')
 /** Whether there may be links among the keys that begin like this. */
 export const mayBeginLogged = (prefix: string) =>
   'b/'.startsWith(prefix.slice(0, 2)) && !prefix.includes('.p.')

@@ -1,6 +1,6 @@
 import { etagOf } from './folder-records.ts'
 import { mayBeginLogged, mayBeLogged } from './layout.ts'
-import type { ObjectStore } from './object-store.ts'
+import type { Condition, ObjectStore } from './object-store.ts'
 import type { WalView } from './wal-view.ts'
 import type { WalWriter } from './wal-writer.ts'
 
@@ -14,6 +14,11 @@ export interface Wal {
 export function logged(store: ObjectStore, { view, writer }: Wal): ObjectStore {
   const { isCurrent } = store
   const pending = (key: string) => (mayBeLogged(key) ? view.find(key) : undefined)
+
+  /** Only who decides about conditions knows both the log and the files. */
+  function demandCondition(key: string, condition: Condition | undefined): void {
+    if (mayBeLogged(key) && !condition) throw new TypeError(`${key} is changed under a condition only`)
+  }
 
   return {
     ...store,
@@ -29,8 +34,14 @@ export function logged(store: ObjectStore, { view, writer }: Wal): ObjectStore {
 
     async write(key, bytes, options) {
       const { condition } = options
+      demandCondition(key, condition)
       if (condition && 'ifAbsent' in condition && pending(key)) return undefined
       return store.write(key, bytes, options)
+    },
+
+    async remove(key, options) {
+      demandCondition(key, options.condition)
+      return store.remove(key, options)
     },
 
     ...(writer && {

@@ -15,14 +15,18 @@ async function syncOne(path: string): Promise<void> {
   }
 }
 
-/** False: there is no program for that. Throws where the disk has refused something. */
+/** False: there is no program for that which may be run. Throws where the disk has refused something. */
 async function syncAtOnce(root: string): Promise<boolean> {
   try {
     await run('sync', ['-f', root])
     return true
   } catch (error) {
     const { code, stderr = '' } = error as { code?: unknown; stderr?: string }
-    if (code === 'ENOENT' || /usage|unrecognized|invalid option/i.test(stderr)) return false
+    if (
+      ['ENOENT', 'EACCES', 'EPERM'].includes(String(code)) ||
+      /usage|unrecognized|invalid option/i.test(stderr)
+    )
+      return false
     throw error
   }
 }

@@ -28,6 +28,7 @@ export function decidedRecords(records: FolderRecords, options: DecisionOptions)
   async function makeDurable(key: string): Promise<void> {
     if (!synced) return
     const path = join(root, key)
+    await folders.ensure(dirname(path))
     const fd = await file.open(path, 'r', 0)
     try {
       await file.fsync(fd)
@@ -38,13 +39,15 @@ export function decidedRecords(records: FolderRecords, options: DecisionOptions)
   }
 
   async function decide<T>(key: string, act: () => Promise<T>): Promise<T> {
+    if (!mayBeLogged(key)) return act()
     const filed = deciding.get(key)
-    if (!filed) return act()
     // Files must say it before the log does not any more, and the log must not say it again once it is answered.
-    await makeDurable(key)
-    filing()?.leave(filed)
+    if (filed) {
+      await makeDurable(key)
+      filing()?.leave(filed)
+    }
     const result = await act()
-    await filing()?.sync(filed)
+    await filing()?.sync()
     return result
   }
 

@@ -10,13 +10,14 @@ import type { OwnedSegment, OwnedSegments } from './wal-segments.ts'
 export interface WalFiling {
   /** Makes a file of what the log holds for a key, if that is none. For who decides about it now. */
   fileNow(key: string): Filed
-  /** Says that files tell what has become of these frames, and of all that were filed with them; durable after `sync`. */
+  /** Says that files tell what has become of these frames, for ever; durable after `sync`. */
   leave(filed: Filed): void
-  sync(filed: Filed): Promise<void>
+  /** What was left is durable, also by those who failed to make it so. */
+  sync(): Promise<void>
   /** Makes files of all that a sealed segment holds; returns the keys. */
   fileAll(segment: OwnedSegment): Promise<readonly string[]>
-  /** The files could not be made durable: they are to be made again. */
-  fileAgain(segment: OwnedSegment): void
+  /** Files could not be made durable: all are to be made again. */
+  fileAgain(): void
 }
 
 /** Frames of a key that a file has been made of. */
@@ -31,13 +32,18 @@ export interface FilingOptions {
   readonly segments: OwnedSegments
   /** All that hold something. */
   standing(): readonly OwnedSegment[]
+  /** Those of them that may hold more. */
+  growing(): readonly OwnedSegment[]
   isDeciding(key: string): boolean
 }
 
 /** How long a decision may take before it is looked for again. */
 const decisionMs = 10
 
-export function walFiling({ root, segments, standing, isDeciding }: FilingOptions): WalFiling {
+export function walFiling({ root, segments, standing, growing, isDeciding }: FilingOptions): WalFiling {
+  /** With marks that may not be durable, and how often there were any: also those that another run has left. */
+  const unsynced = new Map<OwnedSegment, number>(standing().map(segment => [segment, 0]))
+
   /** Replaces what stands at a key: seen at once and whole, durable when all files are synced. */
   function write(key: string, bytes: Uint8Array): void {
     // One name for all, as only an owner makes files, one at a time.
@@ -105,14 +111,13 @@ export function walFiling({ root, segments, standing, isDeciding }: FilingOption
 
   /** Those that hold something, as far as they go now. */
   function advanced(): readonly OwnedSegment[] {
-    const all = standing()
-    for (const { frames } of all) frames.advance()
-    return all
+    for (const { frames } of growing()) frames.advance()
+    return standing()
   }
 
   /** False: something is being decided about. */
   function filePiece(segment: OwnedSegment, frames: readonly Frame[], first: number): boolean {
-    const among = advanced()
+    const among = standing()
     let isDone = true
     let ordinal = first
     try {
@@ -159,13 +164,16 @@ export function walFiling({ root, segments, standing, isDeciding }: FilingOption
       for (const each of filed) {
         if (each.segment.generation !== each.generation) continue
         each.segment.marks[each.spot.ordinal] = marks.void
+        unsynced.set(each.segment, (unsynced.get(each.segment) ?? 0) + 1)
         publish(each)
       }
     },
 
-    async sync(filed) {
-      const left = filed.filter(({ segment, generation }) => segment.generation === generation)
-      for (const segment of new Set(left.map(each => each.segment))) await segments.sync(segment)
+    async sync() {
+      for (const [segment, times] of unsynced) {
+        if (segment.generation !== 0) await segments.sync(segment)
+        if (unsynced.get(segment) === times) unsynced.delete(segment)
+      }
     },
 
     async fileAll(segment) {
@@ -174,10 +182,13 @@ export function walFiling({ root, segments, standing, isDeciding }: FilingOption
       return [...segment.frames.spots.keys()]
     },
 
-    fileAgain(segment) {
-      for (let ordinal = 0; ordinal < segment.frames.count; ordinal++)
-        if (segment.marks[ordinal] === marks.filed) segment.marks[ordinal] = marks.pending
-      segments.publish(segment, 0, segment.frames.count)
+    fileAgain() {
+      for (const segment of standing()) {
+        const { count } = segment.frames
+        for (let ordinal = 0; ordinal < count; ordinal++)
+          if (segment.marks[ordinal] === marks.filed) segment.marks[ordinal] = marks.pending
+        segments.publish(segment, 0, count)
+      }
     },
   }
 }

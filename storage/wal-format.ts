@@ -52,6 +52,8 @@ export interface SegmentState {
   readonly end: number
   /** Nothing that is added from now on counts. */
   readonly isSealed: boolean
+  /** It is about to be. */
+  readonly isSealing: boolean
   /** Whether that was written since the system started. */
   readonly isOfThisBoot: boolean
 }
@@ -89,7 +91,7 @@ export function readState(fd: number, looks = sealingLooks): SegmentState {
   for (let left = looks; ; left--) {
     const got = fs.readSync(fd, header, 0, stateBytes, 0)
     if (got < stateBytes || header.toString('latin1', 0, magic.length) !== magic)
-      return { generation: 0, end: headerBytes, isSealed: true, isOfThisBoot: true }
+      return { generation: 0, end: headerBytes, isSealed: true, isSealing: false, isOfThisBoot: true }
     const seal = header.readUInt32LE(sealPosition)
     if (seal === sealing && left > 0) continue
     const generation = header.readUInt32LE(generationPosition)
@@ -98,10 +100,16 @@ export function readState(fd: number, looks = sealingLooks): SegmentState {
       generation,
       end: seal > sealing ? Math.min(seal, end) : end,
       isSealed: seal !== 0,
+      isSealing: seal === sealing,
       isOfThisBoot: header.subarray(bootPosition).equals(thisBoot),
     }
   }
 }
+
+/** Whether these are the first bytes of a header, or of a file that has none yet. */
+export const isHeader = (bytes: Buffer) =>
+  bytes.subarray(0, stateBytes).every(byte => byte === 0) ||
+  bytes.toString('latin1', 0, magic.length) === magic
 
 export const marksOf = (header: Buffer) => header.subarray(marksAt, headerBytes)
 

@@ -5,7 +5,7 @@ import { freeBytes } from './free-space.ts'
 import { syncFiles } from './sync-files.ts'
 import { type DecidedRecords, decidedRecords } from './wal-decisions.ts'
 import { type WalFiling, walFiling } from './wal-filing.ts'
-import { headerBytes, segmentBytes, walFolder } from './wal-format.ts'
+import { headerBytes, segmentBytes } from './wal-format.ts'
 import { type OwnedSegment, type OwnedSegments, ownedSegments } from './wal-segments.ts'
 import type { Lease } from './wal-writer.ts'
 
@@ -36,13 +36,13 @@ export interface WalOwnerOptions {
 }
 
 /**
- * `lent`: its client may add to it. `left`: to be sealed. `sealed`: to be made files. `filed`: they are durable. `empty`:
+ * `lent`: its client may add to it. `ended`: to be sealed. `sealed`: to be made files. `filed`: they are durable. `empty`:
  * it can be lent again, to the same client.
  */
 interface Loan {
   /** Undefined: of a run before this one. */
   readonly client: object | undefined
-  state: 'lent' | 'left' | 'sealed' | 'filed' | 'empty'
+  state: 'lent' | 'ended' | 'sealed' | 'filed' | 'empty'
   /** Since when it is lent, or empty. */
   sinceMs: number
   /** Where its last frame ended, and since when. */
@@ -77,6 +77,8 @@ export function walOwner(
   let open: Open | undefined
   let ending = new AbortController()
   let ticking: NodeJS.Timeout | undefined
+  /** There was no room for another segment: a quota is not seen before. */
+  let refusedMs = Number.NEGATIVE_INFINITY
   let working: Promise<void> | undefined
   /** Of this round, and of the last that has ended. */
   let failing: unknown
@@ -88,6 +90,7 @@ export function walOwner(
     [...loans].filter(([, { state }]) => states.includes(state))
   const loansOf = (client: object) => [...loans].filter(([, loan]) => loan.client === client)
   const standing = () => [...loans.keys()].filter(({ generation }) => generation !== 0)
+  const growing = () => loansIn('lent', 'ended').map(([segment]) => segment)
   const isGone = ({ client }: Loan) => client === undefined || gone.has(client)
 
   function lend(segment: OwnedSegment, client: object | undefined, state: Loan['state']): void {
@@ -103,7 +106,7 @@ export function walOwner(
   }
 
   async function workOff(): Promise<void> {
-    while (open && !ending.signal.aborted && loansIn('left', 'sealed', 'filed').length > 0) {
+    while (open && !ending.signal.aborted && loansIn('ended', 'sealed', 'filed').length > 0) {
       failing = undefined
       await round(open)
       failure = failing
@@ -120,7 +123,7 @@ export function walOwner(
   }
 
   async function round({ segments, filing }: Open): Promise<void> {
-    for (const [segment, loan] of loansIn('left'))
+    for (const [segment, loan] of loansIn('ended'))
       await attempt(() => {
         segments.seal(segment)
         loan.state = 'sealed'
@@ -154,28 +157,46 @@ export function walOwner(
       if (synced && keys.length > 0) await syncFiles(root, keys)
     } catch (error) {
       // A disk says once that it has lost what was written, and forgets it then.
-      for (const [segment] of done) filing.fileAgain(segment)
+      filing.fileAgain()
       throw error
     }
     for (const [, loan] of done) loan.state = 'filed'
   }
 
-  /** Looks what has been left alone. */
+  async function create(segments: OwnedSegments): Promise<OwnedSegment | undefined> {
+    if (Date.now() - refusedMs < keptMs) return undefined
+    try {
+      return await segments.create()
+    } catch (error) {
+      refusedMs = Date.now()
+      throw error
+    }
+  }
+
+  /** Looks what has been left alone. What fails is tried again at the next look. */
   function tick({ segments }: Open): void {
     const now = Date.now()
     for (const [{ frames }, loan] of loansIn('lent')) {
-      void attempt(() => frames.advance())
+      quietly(() => frames.advance())
       if (frames.end > loan.end) {
         loan.end = frames.end
         loan.endMs = now
       }
       const isQuiet = now - loan.endMs >= (frames.end > segmentBytes / 2 ? tickMs : quietMs)
-      if ((frames.count > 0 && isQuiet) || now - loan.sinceMs > longestMs) loan.state = 'left'
+      if ((frames.count > 0 && isQuiet) || now - loan.sinceMs > longestMs) loan.state = 'ended'
     }
     for (const [segment, loan] of loansIn('empty'))
-      if (isGone(loan) || now - loan.sinceMs > keptMs) void attempt(() => remove(segments, segment))
+      if (isGone(loan) || now - loan.sinceMs > keptMs) quietly(() => remove(segments, segment))
     if (loans.size === 0) stopTicking()
     work()
+  }
+
+  function quietly(act: () => void): void {
+    try {
+      act()
+    } catch {
+      // Its next use says so.
+    }
   }
 
   function startTicking(): void {
@@ -190,7 +211,6 @@ export function walOwner(
   return {
     async begin() {
       ending = new AbortController()
-      await folders.ensure(`${root}/${walFolder}`)
       const hasRoom = async (bytes: number) => (await freeBytes(root)) > roomFor * bytes
       const segments = ownedSegments(root, { synced, folders, hasRoom })
       try {
@@ -199,7 +219,7 @@ export function walOwner(
         segments.close()
         throw error
       }
-      open = { segments, filing: walFiling({ root, segments, standing, isDeciding }) }
+      open = { segments, filing: walFiling({ root, segments, standing, growing, isDeciding }) }
       startTicking()
       work()
     },
@@ -211,21 +231,21 @@ export function walOwner(
       const isFree = (segment: OwnedSegment, { state }: Loan) =>
         state === 'empty' && segment.number !== holding
       const empty = mine.find(each => isFree(...each))?.[0]
-      const segment = empty ?? (mine.length < loansEach ? await segments.create() : undefined)
+      const segment = empty ?? (mine.length < loansEach ? await create(segments) : undefined)
       if (!segment) return undefined
       loans.delete(segment)
       await segments.renew(segment).catch(error => {
         segments.remove(segment)
         throw error
       })
-      lend(segment, client, gone.has(client) ? 'left' : 'lent')
+      lend(segment, client, gone.has(client) ? 'ended' : 'lent')
       startTicking()
       return { number: segment.number, generation: segment.generation }
     },
 
     release(client) {
       gone.add(client)
-      for (const [, loan] of loansOf(client)) if (loan.state === 'lent') loan.state = 'left'
+      for (const [, loan] of loansOf(client)) if (loan.state === 'lent') loan.state = 'ended'
       work()
     },
 
@@ -238,7 +258,7 @@ export function walOwner(
       try {
         for (const [, loan] of loans) {
           if (loan.client) gone.add(loan.client)
-          if (loan.state === 'lent') loan.state = 'left'
+          if (loan.state === 'lent') loan.state = 'ended'
         }
         // What cannot be made files stays for the next owner.
         await round(open)

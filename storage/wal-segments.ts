@@ -1,4 +1,5 @@
 import fs from 'node:fs'
+import { RegistryError } from '../oci/errors.ts'
 import { type Folders, file, ifThereSync } from './durable.ts'
 import {
   boardBytes,
@@ -10,6 +11,7 @@ import {
   endPosition,
   generationPosition,
   headerBytes,
+  isHeader,
   isWhole,
   markPosition,
   marks,
@@ -62,6 +64,7 @@ export interface OwnedSegments {
 type Own = { -readonly [K in keyof OwnedSegment]: OwnedSegment[K] } & {
   readonly fd: number
   readonly place: number
+  isListed: boolean
   readonly syncing: Set<Promise<void>>
 }
 
@@ -82,16 +85,6 @@ export function ownedSegments(root: string, { synced, folders, hasRoom }: Segmen
   let generations = 0
   const damaged: Error[] = []
 
-  /** Opened for each change: who wants to mount the volume read-only finds no file that is being written to. */
-  function onBoard<T>(act: (fd: number) => T): T {
-    const fd = fs.openSync(boardPath(root), O_RDWR | O_CREAT, 0o600)
-    try {
-      return act(fd)
-    } finally {
-      fs.closeSync(fd)
-    }
-  }
-
   const writeWord = (fd: number, word: number, position: number) =>
     void fs.writeSync(fd, encodeWord(word), 0, 4, position)
 
@@ -106,6 +99,7 @@ export function ownedSegments(root: string, { synced, folders, hasRoom }: Segmen
     const own: Own = {
       number,
       place,
+      isListed: false,
       fd,
       frames,
       generation: 0,
@@ -130,6 +124,9 @@ export function ownedSegments(root: string, { synced, folders, hasRoom }: Segmen
   }
 
   function seal({ fd }: Own): void {
+    const before = readState(fd, 0)
+    // What its writer has added since does not count, now or later.
+    if (before.isSealed && !before.isSealing) return
     writeWord(fd, sealing, sealPosition)
     // After the word: a writer that has not seen it has said before where its frames end.
     writeWord(fd, readState(fd, 0).end, sealPosition)
@@ -137,20 +134,25 @@ export function ownedSegments(root: string, { synced, folders, hasRoom }: Segmen
 
   /** What a segment holds after whatever has happened to it. */
   function readOver(own: Own): void {
+    const bytes = fs.readFileSync(own.fd)
+    if (!isHeader(bytes)) {
+      keepDamaged(own)
+      return
+    }
     own.generation = readState(own.fd, 0).generation
     generations = Math.max(generations, own.generation)
     if (own.generation === 0) return
     // Before it is read: a process that does not know of the end of its parent may be adding to it.
     seal(own)
-    const bytes = fs.readFileSync(own.fd)
+    const frames = fs.readFileSync(segmentPath(root, own.number))
     const { end, isOfThisBoot } = readState(own.fd)
-    const found = endOfFrames(bytes, own.generation)
+    const found = endOfFrames(frames, own.generation)
     if (isOfThisBoot && found < end) keepDamaged(own)
     if (!isOfThisBoot || found < end) {
       writeWord(own.fd, found, endPosition)
       writeWord(own.fd, found, sealPosition)
     }
-    marksOf(bytes).copy(own.marks)
+    marksOf(frames).copy(own.marks)
     own.frames.advance()
     // What had been made a file may not have reached the disk.
     for (const [ordinal, mark] of own.marks.entries())
@@ -158,13 +160,14 @@ export function ownedSegments(root: string, { synced, folders, hasRoom }: Segmen
     fs.writeSync(own.fd, own.marks, 0, maxFrames, markPosition(0))
   }
 
-  /** What comes after damage is not read, and not thrown away either. */
+  /** What cannot be read is not thrown away. */
   function keepDamaged({ number }: Own): void {
     const path = segmentPath(root, number)
     damaged.push(
-      new Error(`${path} was damaged: what could be read is used, all of it is kept as ${path}.damaged`),
+      new Error(`${path} was damaged: what can be read of it is used, and it is kept as ${path}.damaged`),
     )
-    fs.copyFileSync(path, `${path}.damaged`)
+    fs.rmSync(`${path}.damaged`, { force: true })
+    fs.linkSync(path, `${path}.damaged`)
   }
 
   function endOfFrames(bytes: Buffer, generation: number): number {
@@ -184,9 +187,25 @@ export function ownedSegments(root: string, { synced, folders, hasRoom }: Segmen
     await folders.sync(`${root}/${walFolder}`)
   }
 
+  /** Opened for each change: who wants to mount the volume read-only finds no file that is being written to. */
+  function writeBoard(): void {
+    const board = Buffer.alloc(boardBytes)
+    board.writeUInt32LE(boardMagic, 0)
+    board.writeUInt32LE(numbers, countPosition)
+    for (const { number, place, isListed } of all.values())
+      if (isListed) board.writeUInt32LE(number, placePosition(place))
+    const fd = fs.openSync(boardPath(root), O_RDWR | O_CREAT, 0o600)
+    try {
+      if (fs.writeSync(fd, board, 0, boardBytes, 0) !== boardBytes) throw new RegistryError('STORAGE_FULL')
+    } finally {
+      fs.closeSync(fd)
+    }
+  }
+
   function remove(segment: OwnedSegment): void {
     const own = ownOf(segment)
-    onBoard(fd => writeWord(fd, 0, placePosition(own.place)))
+    own.isListed = false
+    writeBoard()
     ifThereSync(() => fs.unlinkSync(segmentPath(root, own.number)))
     all.delete(own.number)
     fs.closeSync(own.fd)
@@ -194,36 +213,36 @@ export function ownedSegments(root: string, { synced, folders, hasRoom }: Segmen
 
   return {
     adopt() {
-      const board = Buffer.alloc(boardBytes)
-      onBoard(fd => fs.readSync(fd, board, 0, boardBytes, 0))
-      const left = fs
-        .readdirSync(`${root}/${walFolder}`)
+      const left = (ifThereSync(() => fs.readdirSync(`${root}/${walFolder}`)) ?? [])
         .map(Number)
         .filter(number => Number.isInteger(number) && number > 0)
         .sort((a, b) => a - b)
-      numbers = Math.max(board.readUInt32LE(countPosition), ...left)
+      const board = ifThereSync(() => fs.readFileSync(boardPath(root)))
+      // Until there is a log there need not be room for a board.
+      if (!board && left.length === 0) return []
+      const isBoard = board?.length === boardBytes && board.readUInt32LE(0) === boardMagic
+      numbers = Math.max(isBoard ? board.readUInt32LE(countPosition) : 0, ...left)
       for (const number of left) {
         const own = open(number)
-        if (own) readOver(own)
+        if (!own) continue
+        readOver(own)
+        own.isListed = true
       }
-      board.fill(0)
-      board.writeUInt32LE(boardMagic, 0)
-      board.writeUInt32LE(numbers, countPosition)
-      for (const { number, place } of all.values()) board.writeUInt32LE(number, placePosition(place))
-      onBoard(fd => fs.writeSync(fd, board, 0, boardBytes, 0))
+      writeBoard()
       for (const own of all.values()) if (own.generation === 0) remove(own)
       return [...all.values()]
     },
 
     async create() {
       if (!(await hasRoom(segmentBytes))) return undefined
+      await folders.ensure(`${root}/${walFolder}`)
       const own = open(numbers + 1)
       if (!own) return undefined
       numbers++
       try {
-        onBoard(fd => writeWord(fd, numbers, countPosition))
         await fill(own)
-        onBoard(fd => writeWord(fd, own.number, placePosition(own.place)))
+        own.isListed = true
+        writeBoard()
       } catch (error) {
         remove(own)
         throw error
@@ -249,11 +268,11 @@ export function ownedSegments(root: string, { synced, folders, hasRoom }: Segmen
 
     async empty(segment) {
       const own = ownOf(segment)
-      while (own.syncing.size > 0) await Promise.allSettled(own.syncing)
-      // The seal stays: who held it must see one or the other.
+      // The seal stays: who held it must see one or the other. Until this is durable, decisions sync their marks.
       writeWord(own.fd, 0, generationPosition)
-      own.generation = 0
       await sync(own)
+      while (own.syncing.size > 0) await Promise.allSettled(own.syncing)
+      own.generation = 0
     },
 
     remove,

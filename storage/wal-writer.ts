@@ -22,7 +22,7 @@ export interface Lease {
 }
 
 export interface WalWriter {
-  /** Writes a record over whatever stands at its key; durable when it resolves to true. False: not now, nothing counts. */
+  /** Writes a record over whatever stands at its key; durable when it resolves to true. False: not now, write it elsewhere. */
   write(key: string, bytes: Uint8Array, deadlineMs: number): Promise<boolean>
   close(): void
 }
@@ -73,7 +73,11 @@ export function walWriter(root: string, { synced, lease }: WriterOptions): WalWr
   }
 
   function drop(segment: Current | undefined): void {
-    if (segment) fs.closeSync(segment.fd)
+    try {
+      if (segment) fs.closeSync(segment.fd)
+    } catch {
+      // What it says of bytes has been asked before.
+    }
   }
 
   async function ask(): Promise<void> {
@@ -89,7 +93,7 @@ export function walWriter(root: string, { synced, lease }: WriterOptions): WalWr
     else setTimeout(() => (isAsking = false), refusedMs).unref()
   }
 
-  /** Whether what was written until now counts: asked after writing, as the owner looks through a segment after sealing it. */
+  /** Whether anything may be added to it. */
   function stands({ fd, generation }: Current): boolean {
     const state = readState(fd)
     return state.generation === generation && !state.isSealed
@@ -100,9 +104,10 @@ export function walWriter(root: string, { synced, lease }: WriterOptions): WalWr
     const hasRoom = (segment: Current) =>
       segment.end + bytes <= segmentBytes && segment.frames + frames <= maxFrames && stands(segment)
     for (let left = 2; left > 0 && !(current && hasRoom(current)); left--) {
-      drop(current)
+      const full = current
       current = next
       next = undefined
+      drop(full)
     }
     const isNearlyFull =
       !current || current.end > segmentBytes * nearlyFull || current.frames > maxFrames * nearlyFull
@@ -116,14 +121,39 @@ export function walWriter(root: string, { synced, lease }: WriterOptions): WalWr
     if (!segment) return false
     const now = writtenNow()
     const pieces = batch.flatMap(each => encodeFrame(segment.generation, each.key, each.bytes, now))
-    // Some us, as nothing is made longer and nothing is read.
-    if (fs.writevSync(segment.fd, pieces, segment.end) !== bytes) throw new Error('a part was written only')
+    try {
+      // Some us, as nothing is made longer and nothing is read.
+      if (fs.writevSync(segment.fd, pieces, segment.end) === bytes && (await publish(segment, bytes))) {
+        segment.frames += batch.length
+        return true
+      }
+    } catch {
+      // The disk has refused it.
+    }
+    await spoil(segment)
+    return false
+  }
+
+  /** Nobody sees what is not durable: who relies on it may be. */
+  async function publish(segment: Current, bytes: number): Promise<boolean> {
     if (synced) await file.fdatasync(segment.fd)
-    segment.end += bytes
-    segment.frames += batch.length
-    // Nobody sees what is not durable: who relies on it may be.
-    fs.writeSync(segment.fd, encodeWord(segment.end), 0, 4, endPosition)
-    return stands(segment)
+    const end = segment.end + bytes
+    fs.writeSync(segment.fd, encodeWord(end), 0, 4, endPosition)
+    const state = readState(segment.fd)
+    // It may have been sealed meanwhile, before this or behind it.
+    if (state.generation !== segment.generation || state.end < end) return false
+    segment.end = end
+    return true
+  }
+
+  /** What is written elsewhere now, and removed there, must not come back from here after a power cut. */
+  async function spoil({ fd, end }: Current): Promise<void> {
+    try {
+      fs.writeSync(fd, Buffer.alloc(8), 0, 8, end)
+      if (synced) await file.fdatasync(fd)
+    } catch {
+      // A disk that takes nothing.
+    }
   }
 
   async function gather(): Promise<boolean> {
@@ -140,8 +170,9 @@ export function walWriter(root: string, { synced, lease }: WriterOptions): WalWr
       const written = inTime.length === 0 || (await add(inTime).catch(() => false))
       if (!written) {
         // What a disk has refused once it may claim to have the next time.
-        drop(current)
+        const refused = current
         current = undefined
+        drop(refused)
       }
       for (const each of batch) each.settle(written && each.deadlineMs >= now)
     }

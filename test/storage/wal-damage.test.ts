@@ -57,3 +57,16 @@ it('says so of a segment that somebody has removed', async () => {
   for (const name of segmentsIn(root)) rmSync(join(root, 'wal', name))
   await expect((await beside(root)).store.read(key('removed'), io)).rejects.toThrow('a segment is missing')
 })
+
+it('keeps a segment whose header it does not know, and says so', async () => {
+  await overwrite(one.store, key('header'), record('1'))
+  const copy = await copyOf(root)
+  for (const name of segmentsIn(copy)) {
+    const bytes = readFileSync(join(copy, 'wal', name))
+    writeFileSync(join(copy, 'wal', name), bytes.fill('x', 0, 1))
+  }
+  const next = await serve(copy)
+  expect(String(next.logFault?.())).toContain('was damaged')
+  for (const name of segmentsIn(root))
+    expect(readFileSync(join(copy, 'wal', `${name}.damaged`)).includes('{"n":"1"}')).toBe(true)
+})

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 
 import { file } from '../../storage/durable.ts'
 import { folderStore } from '../../storage/folder.ts'
 import { joinFolder, type OpenStore, openFolder } from '../../storage/open.ts'
-import { encodeWord, sealPosition } from '../../storage/wal-format.ts'
+import { endPosition, sealPosition } from '../../storage/wal-format.ts'
 import { walView } from '../../storage/wal-view.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { descriptorsOf, openDescriptors } from '../helpers/processes.ts'
@@ -112,11 +112,18 @@ it('acknowledges nothing that was added to a segment after it was sealed', async
     for (const name of segmentsIn(root)) sealByHand(join(root, 'wal', name))
   })
   expect(await one.store.overwrite?.(key('after'), record('2'), soon())).toBe(false)
+  // Nor is it there for who starts later, whatever the disk has kept.
+  for (const folder of [await copyOf(root), await afterPowerCut(root)]) {
+    const { store } = await serve(folder)
+    expect(await textAt(store, key('before'))).toBeDefined()
+    expect(await textAt(store, key('after'))).toBeUndefined()
+  }
 })
 
+/** As its owner does: where the last frame ended then. */
 function sealByHand(path: string): void {
   const bytes = readFileSync(path)
-  encodeWord(1).copy(bytes, sealPosition)
+  bytes.copy(bytes, sealPosition, endPosition, endPosition + 4)
   writeFileSync(path, bytes)
 }
 
@@ -237,7 +244,7 @@ describe('where the owner’s disk refuses something once', () => {
 it('is read by who was there before there was a log', async () => {
   const path = await temporaryFolder()
   await (await serve(path)).close()
-  rmSync(join(path, 'wal'), { recursive: true })
+  rmSync(join(path, 'wal'), { recursive: true, force: true })
   const early = folderStore(path, { durability, wal: { view: walView(path) } })
   const served = await serve(path)
   const joined = await beside(path)
