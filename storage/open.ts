@@ -14,7 +14,7 @@ import { type LocalReferee, localReferee, type Referee } from './referee.ts'
 import { type Claim, steadyClaim } from './steady-referee.ts'
 import { walOwner } from './wal-owner.ts'
 import { walView } from './wal-view.ts'
-import { type Lease, walWriter } from './wal-writer.ts'
+import { walWriter } from './wal-writer.ts'
 
 export interface OpenStore {
   readonly store: ObjectStore
@@ -162,8 +162,7 @@ export async function joinFolder(
   if (!socket) throw new Error(`nobody owns the data folder ${root}`)
   const referee = ownerClient(socket)
   const format = await readFormat(root, folderRecords(root, durableFolders(root, false), false))
-  const lease = (holding: number | undefined) => referee.lease<Lease>(holding)
-  const writer = walWriter(root, { synced: durability === 'full', lease })
+  const writer = walWriter(root, { synced: durability === 'full', lease: referee.lease })
   const store = folderStore(root, { durability, referee, wal: { view: walView(root), writer } })
   return { store, format, close: () => store.close() }
 }

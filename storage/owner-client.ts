@@ -4,6 +4,7 @@ import { type Fault, RegistryError } from '../oci/errors.ts'
 import type { Written } from './object-store.ts'
 import type { Hello, OwnerAnswer, OwnerRequest } from './owner.ts'
 import type { Referee } from './referee.ts'
+import type { Lease } from './wal-writer.ts'
 
 type Question = OwnerRequest extends infer R ? (R extends OwnerRequest ? Omit<R, 'id'> : never) : never
 
@@ -26,7 +27,7 @@ export class OwnerLeft extends RegistryError {
 export interface OwnerClient extends Referee {
   hello(): Promise<Hello>
   /** What the owner lends, beside what this process still holds; undefined: not now. */
-  lease<T>(holding: number | undefined): Promise<T | undefined>
+  lease(holding: number | undefined): Promise<Lease | undefined>
 }
 
 export function ownerClient(socket: net.Socket): OwnerClient {
@@ -76,7 +77,7 @@ export function ownerClient(socket: net.Socket): OwnerClient {
 
   return {
     hello: () => ask<Hello>({ op: 'hello' }),
-    lease: <T>(holding: number | undefined) => ask<T | undefined>({ op: 'lease', holding }),
+    lease: holding => ask<Lease | undefined>({ op: 'lease', holding }),
     replaceIf: (key, bytes, etag, deadlineMs) =>
       ask<Written>({ op: 'replace', key, bytes: Buffer.from(bytes).toString('base64'), etag, deadlineMs }),
     removeIf: (key, etag, deadlineMs) => ask<boolean>({ op: 'remove', key, etag, deadlineMs }),

@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline'
 import { codeOf, RegistryError } from '../oci/errors.ts'
 import { file, ifThere } from './durable.ts'
 import type { Referee } from './referee.ts'
+import type { Lease } from './wal-writer.ts'
 
 /**
  * Several processes use one folder: the workers of a server, and commands beside it. Compare-and-set between them
@@ -53,7 +54,7 @@ export interface Ownership {
 export interface Lender {
   begin(): Promise<void>
   /** For this client alone, and not what it still holds; undefined: not now. */
-  lease(client: object, holding: number | undefined): Promise<unknown>
+  lease(client: object, holding: number | undefined): Promise<Lease | undefined>
   release(client: object): void
   end(): Promise<void>
 }

@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
 import { codeOf, RegistryError } from '../oci/errors.ts'
 import { type Frame, marks, stagedPath } from './wal-format.ts'
-import type { Spot } from './wal-frames.ts'
+import { latestFirst, type Spot } from './wal-frames.ts'
 import type { OwnedSegment, OwnedSegments } from './wal-segments.ts'
 
 /** Makes files of what is in the log. */
@@ -88,7 +88,7 @@ export function walFiling({ root, segments, standing, growing, isDeciding }: Fil
         if (!spot || segment.marks[spot.ordinal] === marks.void) return []
         return [{ segment, generation: segment.generation, spot }]
       })
-      .sort((a, b) => b.spot.order - a.spot.order)
+      .sort(latestFirst)
   }
 
   const isPending = ({ segment, spot }: Filed[number]) => segment.marks[spot.ordinal] === marks.pending

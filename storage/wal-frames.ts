@@ -10,6 +10,10 @@ export interface Spot {
   readonly order: number
 }
 
+/** The frame that counts first. */
+export const latestFirst = (a: { readonly spot: Spot }, b: { readonly spot: Spot }) =>
+  b.spot.order - a.spot.order
+
 /** What a segment holds, as far as it has been looked through. */
 export interface SegmentFrames {
   /** 0: nothing. */

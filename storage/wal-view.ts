@@ -11,7 +11,7 @@ import {
   placePosition,
   segmentPath,
 } from './wal-format.ts'
-import { type SegmentFrames, segmentFrames } from './wal-frames.ts'
+import { latestFirst, type SegmentFrames, segmentFrames } from './wal-frames.ts'
 
 /**
  * What is pending in the log, for any process that uses the folder: records that stand over the files of their keys. Each
@@ -113,7 +113,7 @@ export function walView(root: string): WalView {
           const spot = frames.spots.get(key)
           return spot ? [{ fd, frames, spot }] : []
         })
-        .sort((a, b) => b.spot.order - a.spot.order)
+        .sort(latestFirst)
       for (const { fd, frames, spot } of found) {
         const mark = markOf(fd, spot.ordinal)
         // What was written before it, and is seen later, came before it all the same.

@@ -1,10 +1,9 @@
 /** Small blobs that the log had and no file yet, when a whole server comes to its end. */
 import { existsSync, readdirSync, statSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it } from 'vitest'
 import { content, fetched, type TestBlob } from '../helpers/blob.ts'
+import { temporaryFolder } from '../helpers/folder.ts'
 import { crash } from '../helpers/processes.ts'
 import { startServer, type TestServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
@@ -27,18 +26,12 @@ function filed(data: string): readonly TestBlob[] {
   })
 }
 
-async function dataFolder(): Promise<string> {
-  const data = await mkdtemp(join(tmpdir(), 'slipway-log-'))
-  onTestFinished(() => rm(data, { recursive: true }))
-  return data
-}
-
 const expectAll = async ({ address }: TestServer) => {
   for (const blob of blobs) expect(await fetched({ address, name }, blob)).toBe(blob.digest)
 }
 
 it.for(['full', 'relaxed'])('loses none of them when it is killed (durability: %s)', async durability => {
-  const data = await dataFolder()
+  const data = await temporaryFolder()
   const options = { data, env: { SLIPWAY_WORKERS: '2', SLIPWAY_DURABILITY: durability } }
   await using first = await startServer(options)
   for (const blob of blobs) await push(first, blob)
@@ -51,7 +44,7 @@ it.for(['full', 'relaxed'])('loses none of them when it is killed (durability: %
 })
 
 it('has them all in files when it has stopped', async () => {
-  const data = await dataFolder()
+  const data = await temporaryFolder()
   await using first = await startServer({ data, env: { SLIPWAY_WORKERS: '2' } })
   for (const blob of blobs) await push(first, blob)
   expect(filed(data).length).toBeLessThan(blobs.length)

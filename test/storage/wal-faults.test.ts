@@ -9,7 +9,7 @@ import { endPosition, sealPosition } from '../../storage/wal-format.ts'
 import { walView } from '../../storage/wal-view.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { descriptorsOf, openDescriptors } from '../helpers/processes.ts'
-import { until } from '../helpers/until.ts'
+import { pause, until } from '../helpers/until.ts'
 import { io, soon } from '../helpers/waiting.ts'
 import {
   afterPowerCut,
@@ -80,7 +80,7 @@ it('acknowledges nothing before it is synced', async () => {
   const { fdatasync } = file
   let synced = false
   vi.spyOn(file, 'fdatasync').mockImplementation(async fd => {
-    await new Promise(wake => setTimeout(wake, 20))
+    await pause(20)
     await fdatasync(fd)
     synced = true
   })
@@ -141,7 +141,7 @@ it('reads on while files cannot be made, and makes them when they can', { timeou
   await overwrite(one.store, key('blocked'), record('1'))
   const inTheWay = () => two.store.remove(key('blocked'), soon({ ifMatch: 'other' }))
   await expect(inTheWay()).rejects.toThrow()
-  await new Promise(wake => setTimeout(wake, 2_500))
+  await pause(2_500)
   expect(await textAt(two.store, key('blocked'))).toBe('{"n":"1"}')
   rmSync(join(root, 'b'))
   await until('it is a file', () => existsSync(join(root, key('blocked'))))
@@ -194,7 +194,7 @@ it('shows nothing that is not durable, and brings nothing back that never was', 
   const hanging = Promise.withResolvers<void>()
   vi.spyOn(file, 'fdatasync').mockImplementationOnce(() => hanging.promise)
   const writing = one.store.overwrite?.(key('unsynced'), record('2'), soon())
-  await new Promise(wake => setTimeout(wake, 50))
+  await pause(50)
   expect(await textAt(two.store, key('unsynced'))).toBeUndefined()
   const killed = await serve(await copyOf(root))
   expect(await textAt(killed.store, key('before'))).toBeDefined()

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { cached } from '../../storage/cached.ts'
 import { file } from '../../storage/durable.ts'
 import type { OpenStore } from '../../storage/open.ts'
-import { until } from '../helpers/until.ts'
+import { pause, until } from '../helpers/until.ts'
 import { io, soon } from '../helpers/waiting.ts'
 import {
   afterPowerCut,
@@ -48,7 +48,7 @@ it('holds what is filled again and again, and no more than three segments for a 
   const written: string[] = []
   for (let at = 0; written.length < 1200; at++)
     if (await one.store.overwrite?.(key(`${at}`), bytes, soon())) written.push(key(`${at}`))
-    else await new Promise(wake => setTimeout(wake, 5))
+    else await pause(5)
   expect(segmentsIn(root).length).toBeLessThanOrEqual(3)
   for (const each of written) expect((await two.store.read(each, io))?.bytes.equals(bytes)).toBe(true)
   const { keys } = await two.store.list('b/', { ...io, limit: 10_000 })
@@ -180,7 +180,7 @@ it('is decided about although the segment goes meanwhile', async () => {
   const { fdatasync } = file
   vi.spyOn(file, 'fdatasync').mockImplementationOnce(async fd => {
     await one.close()
-    await new Promise(wake => setTimeout(wake, 200))
+    await pause(200)
     return fdatasync(fd)
   })
   expect(await two.store.write(key('leaving'), record('2'), soon({ ifMatch: etag }))).toBeDefined()
